@@ -1,0 +1,124 @@
+/**
+ * The routes of /api/v1, one line of meaning each; the verbs themselves are in disks.ts.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { Static } from 'typebox';
+import type { Disks } from '../disks.ts';
+import { PetalError } from '../errors.ts';
+import type { SessionView, Status } from '../status.ts';
+import * as schemas from './schemas.ts';
+
+/** What the API controls. */
+export interface Control {
+  readonly disks: Disks;
+  status(): Status;
+  sessions(): SessionView[];
+  /** False: no such session. */
+  kick(id: string): boolean;
+}
+
+type Name = { Params: Static<typeof schemas.NameParameters> };
+
+export function routes(api: FastifyInstance, control: Control): void {
+  api.get('/status', { schema: { querystring: schemas.NoQuery } }, async () => control.status());
+  diskRoutes(api, control.disks);
+  accessRoutes(api, control.disks);
+  sessionRoutes(api, control);
+}
+
+function diskRoutes(api: FastifyInstance, disks: Disks): void {
+  const params = schemas.NameParameters;
+  const response = { '2xx': schemas.Disk };
+
+  api.get<{ Querystring: Static<typeof schemas.ListQuery> }>(
+    '/disks',
+    { schema: { querystring: schemas.ListQuery, response: { 200: schemas.DiskList } } },
+    async ({ query }) => ({ disks: query.removed === 'true' ? disks.removed() : disks.list() }),
+  );
+
+  api.post<{ Body: Static<typeof schemas.CreateBody> }>(
+    '/disks',
+    { schema: { body: schemas.CreateBody, response } },
+    async ({ body }, reply) => {
+      const disk = await disks.create(body);
+      void reply.code(201).header('location', `/api/v1/disks/${disk.name}`);
+      return disk;
+    },
+  );
+
+  api.get<Name>('/disks/:name', { schema: { params, response } }, async ({ params: { name } }) =>
+    disks.show(name),
+  );
+
+  api.patch<Name & { Body: Static<typeof schemas.ChangeBody> }>(
+    '/disks/:name',
+    { schema: { params, body: schemas.ChangeBody, response } },
+    async ({ params: { name }, body }) => {
+      const { name: to, size, force } = body;
+      if (to !== undefined && size === undefined && force === undefined) {
+        return await disks.rename(name, to);
+      }
+      if (size !== undefined && to === undefined) {
+        return await disks.resize(name, size, force ?? false);
+      }
+      throw new PetalError('INVALID', 'body: give either name, or size with perhaps force');
+    },
+  );
+
+  api.delete<Name & { Querystring: Static<typeof schemas.RemoveQuery> }>(
+    '/disks/:name',
+    { schema: { params, querystring: schemas.RemoveQuery, response } },
+    async ({ params: { name }, query }) => disks.remove(name, query.force ?? null),
+  );
+
+  api.post<Name & { Body: Static<typeof schemas.UndeleteBody> }>(
+    '/disks/:name/undelete',
+    { schema: { params, body: schemas.UndeleteBody, response } },
+    async ({ params: { name }, body }) => disks.undelete(name, body.as ?? null),
+  );
+}
+
+function accessRoutes(api: FastifyInstance, disks: Disks): void {
+  const params = schemas.NameParameters;
+  const response = { 200: schemas.Access };
+  const view = ({ name, access }: { name: string; access: readonly string[] }) => ({
+    disk: name,
+    hosts: access,
+  });
+
+  api.get<Name>(
+    '/disks/:name/access',
+    { schema: { params, response } },
+    async ({ params: { name } }) => view(disks.show(name)),
+  );
+
+  api.post<Name & { Body: Static<typeof schemas.RuleBody> }>(
+    '/disks/:name/access',
+    { schema: { params, body: schemas.RuleBody, response } },
+    async ({ params: { name }, body }) => view(await disks.allow(name, body.host)),
+  );
+
+  // In the query, because an address range holds a slash.
+  api.delete<Name & { Querystring: Static<typeof schemas.RuleQuery> }>(
+    '/disks/:name/access',
+    { schema: { params, querystring: schemas.RuleQuery, response } },
+    async ({ params: { name }, query }) => view(await disks.deny(name, query.host)),
+  );
+}
+
+function sessionRoutes(api: FastifyInstance, control: Control): void {
+  api.get(
+    '/sessions',
+    { schema: { querystring: schemas.NoQuery, response: { 200: schemas.SessionList } } },
+    async () => ({ sessions: control.sessions() }),
+  );
+
+  api.delete<{ Params: Static<typeof schemas.SessionParameters> }>(
+    '/sessions/:id',
+    { schema: { params: schemas.SessionParameters, response: { 200: schemas.Kicked } } },
+    async ({ params: { id } }) => {
+      if (control.kick(id)) return { id };
+      throw new PetalError('NOT_FOUND', `there is no session '${id}'`);
+    },
+  );
+}

@@ -1,0 +1,81 @@
+/**
+ * The shapes of /api/v1: what requests must be (anything unknown is refused) and what answers are.
+ * Sizes are whole bytes; times are ISO 8601 in UTC.
+ */
+import Type from 'typebox';
+import { limits } from '../limits.ts';
+
+const strict = { additionalProperties: false } as const;
+const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+/** Long enough that a wrong name meets the catalog's explanation, not a length error. */
+const Name = Type.String({ minLength: 1, maxLength: limits.nameParameter });
+const Rule = Type.String({ minLength: 1, maxLength: limits.iscsiNameBytes });
+
+export const NameParameters = Type.Object({ name: Name }, strict);
+export const SessionParameters = Type.Object({ id: Name }, strict);
+export const NoQuery = Type.Object({}, strict);
+
+export const ListQuery = Type.Object(
+  { removed: Type.Optional(Type.Enum(['true', 'false'])) },
+  strict,
+);
+
+export const CreateBody = Type.Object(
+  {
+    name: Name,
+    size: Bytes,
+    reserved: Type.Optional(Type.Boolean()),
+    sectorBytes: Type.Optional(Type.Enum([512, 4096])),
+  },
+  strict,
+);
+
+/** Exactly one change at a time: `name`, or `size` with perhaps `force`. */
+export const ChangeBody = Type.Object(
+  {
+    name: Type.Optional(Name),
+    size: Type.Optional(Bytes),
+    force: Type.Optional(Type.Boolean()),
+  },
+  strict,
+);
+
+export const RemoveQuery = Type.Object({ force: Type.Optional(Name) }, strict);
+export const UndeleteBody = Type.Object({ as: Type.Optional(Name) }, strict);
+export const RuleBody = Type.Object({ host: Rule }, strict);
+export const RuleQuery = Type.Object({ host: Rule }, strict);
+
+export const Disk = Type.Object({
+  name: Type.String(),
+  size: Type.Integer(),
+  used: Type.Integer(),
+  iqn: Type.String(),
+  lun: Type.Integer(),
+  naa: Type.String(),
+  id: Type.String(),
+  serial: Type.String(),
+  sectorBytes: Type.Integer(),
+  reserved: Type.Boolean(),
+  created: Type.String(),
+  sessions: Type.Integer(),
+  access: Type.Array(Type.String()),
+  removed: Type.Optional(Type.String()),
+  restorableUntil: Type.Optional(Type.String()),
+});
+export const DiskList = Type.Object({ disks: Type.Array(Disk) });
+
+export const Access = Type.Object({ disk: Type.String(), hosts: Type.Array(Type.String()) });
+
+export const Session = Type.Object({
+  id: Type.String(),
+  initiator: Type.String(),
+  address: Type.String(),
+  disk: Type.Union([Type.String(), Type.Null()]),
+  target: Type.Union([Type.String(), Type.Null()]),
+  since: Type.String(),
+  commands: Type.Integer(),
+  bytesRead: Type.Integer(),
+  bytesWritten: Type.Integer(),
+});
+export const SessionList = Type.Object({ sessions: Type.Array(Session) });
+export const Kicked = Type.Object({ id: Type.String() });

@@ -1,0 +1,184 @@
+/**
+ * A virtual disk as the SCSI layer wants it: `Volume` (storage/) behind `BlockDevice` (target/), and
+ * the only place where storage errors become device errors.
+ *
+ * On the hot path: reads that need no waiting go straight through, every other call borrows a relay
+ * from a pool, so that no call allocates once the pool has grown to the calls in flight.
+ */
+
+import {
+  type BlockDevice,
+  type Completion,
+  type DeviceAllocation,
+  type DeviceCapabilities,
+  DeviceError,
+  DeviceErrorCode,
+  type DeviceIdentity,
+  type DeviceListener,
+} from 'node-iscsi-target';
+import type { StorageError } from '#storage/base/errors.ts';
+import type { Done } from '#storage/map/blocks.ts';
+import type { Volume, VolumeListener } from '#storage/volume/volume.ts';
+import { naaHex } from './names.ts';
+import { version } from './version.ts';
+
+/** The unit of the log: what can be given back. */
+const blockBytes = 4096;
+
+/** The SCSI meaning of a storage error, of a call that changes data (`writing`) or not. */
+export function deviceError(error: StorageError, writing: boolean): DeviceError {
+  return new DeviceError(codeOf(error, writing), error.message, error.offset);
+}
+
+function codeOf(error: StorageError, writing: boolean): DeviceErrorCode {
+  switch (error.code) {
+    case 'NO_SPACE':
+      return DeviceErrorCode.noSpace;
+    case 'MEDIUM_ERROR':
+    case 'CORRUPT':
+      return DeviceErrorCode.mediumError;
+    case 'DISK_FAILED':
+      return writing ? DeviceErrorCode.writeError : DeviceErrorCode.failed;
+    case 'MISCOMPARE':
+      return DeviceErrorCode.miscompare;
+    case 'BUSY':
+    case 'CONFLICT':
+    case 'UNKNOWN_OUTCOME':
+      return DeviceErrorCode.busy;
+    case 'IN_USE':
+    case 'NOT_FOUND':
+    case 'EXISTS':
+    case 'INVALID':
+    case 'TOO_NEW':
+      return DeviceErrorCode.failed;
+  }
+}
+
+/** Stands between one call and its completion; goes back to the pool before it tells. */
+class Relay implements Done {
+  readonly #pool: Relay[];
+  readonly #writing: boolean;
+  #completion: Completion | null = null;
+
+  constructor(pool: Relay[], writing: boolean) {
+    this.#pool = pool;
+    this.#writing = writing;
+  }
+
+  lend(completion: Completion): this {
+    this.#completion = completion;
+    return this;
+  }
+
+  complete(error: StorageError | null): void {
+    const completion = this.#completion!;
+    this.#completion = null;
+    this.#pool.push(this);
+    completion.complete(error === null ? null : deviceError(error, this.#writing));
+  }
+}
+
+/** One pool per kind of call; holds at most as many relays as calls were ever in flight. */
+class Relays {
+  readonly #pool: Relay[] = [];
+  readonly #writing: boolean;
+
+  constructor(writing: boolean) {
+    this.#writing = writing;
+  }
+
+  take(completion: Completion): Relay {
+    const relay = this.#pool.pop() ?? new Relay(this.#pool, this.#writing);
+    return relay.lend(completion);
+  }
+}
+
+/** A virtual disk's LUN. Lives as long as its target; `close` stops it listening to the volume. */
+export class AttachedDisk implements BlockDevice, VolumeListener {
+  readonly identity: DeviceIdentity;
+  readonly sectorBytes: number;
+  readonly physicalSectorBytes: number;
+  readonly capabilities: DeviceCapabilities;
+  readonly #volume: Volume;
+  readonly #reads = new Relays(false);
+  readonly #writes = new Relays(true);
+  readonly #listeners = new Set<DeviceListener>();
+  readonly #unlisten: () => void;
+
+  constructor(volume: Volume) {
+    const { record } = volume;
+    this.#volume = volume;
+    this.sectorBytes = record.sectorBytes;
+    this.physicalSectorBytes = record.physicalSectorBytes;
+    this.identity = {
+      naa: Buffer.from(naaHex(record.id), 'hex'),
+      serial: record.id,
+      vendor: 'PETAL',
+      product: 'VIRTUAL DISK',
+      // At most four characters: 0.1, 12.3.
+      revision: version.split('.').slice(0, 2).join('.').slice(0, 4),
+    };
+    this.capabilities = {
+      readOnly: false,
+      thin: !record.reserved,
+      unmapGranularity: blockBytes,
+      writeBack: false,
+      removable: false,
+      solidState: true,
+      atomicBytes: 0,
+    };
+    this.#unlisten = volume.listen(this);
+  }
+
+  get sectors(): number {
+    return this.#volume.record.size / this.sectorBytes;
+  }
+
+  /** From the volume. `removed` needs no word here: the target has gone before. */
+  changed(change: 'size' | 'removed'): void {
+    if (change !== 'size') return;
+    for (const listener of this.#listeners) listener.changed('capacity');
+  }
+
+  close(): void {
+    this.#unlisten();
+  }
+
+  readNow(offset: number, length: number, into: Uint8Array, at: number): boolean {
+    return this.#volume.readNow(offset, length, into, at);
+  }
+
+  read(offset: number, length: number, into: Uint8Array, at: number, done: Completion): void {
+    this.#volume.read(offset, length, into, at, this.#reads.take(done));
+  }
+
+  /** Always durable at completion, so `fua` asks for nothing more. */
+  write(offset: number, data: Uint8Array, _fua: boolean, done: Completion): void {
+    this.#volume.write(offset, data, this.#writes.take(done));
+  }
+
+  flush(done: Completion): void {
+    this.#volume.flush(this.#writes.take(done));
+  }
+
+  unmap(offset: number, length: number, done: Completion): void {
+    this.#volume.unmap(offset, length, this.#writes.take(done));
+  }
+
+  writeZeroes(offset: number, length: number, mayUnmap: boolean, done: Completion): void {
+    this.#volume.writeZeroes(offset, length, mayUnmap, this.#writes.take(done));
+  }
+
+  compareAndWrite(offset: number, compare: Uint8Array, write: Uint8Array, done: Completion): void {
+    this.#volume.compareAndWrite(offset, compare, write, this.#writes.take(done));
+  }
+
+  allocation(offset: number, length: number): DeviceAllocation {
+    return this.#volume.allocation(offset, length);
+  }
+
+  listen(listener: DeviceListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * petal disk …: virtual disks.
+ */
+import type { Command } from 'commander';
+import type { DiskView } from '../disks.ts';
+import { formatSize } from '../sizes.ts';
+import { Client } from './client.ts';
+import { type GlobalOptions, part, sectorArgument, sizeArgument, withGlobals } from './options.ts';
+import { printFields, printJson, printLine, printTable } from './print.ts';
+
+export function diskCommands(program: Command): void {
+  const disk = program.command('disk').description('virtual disks');
+  createCommand(disk);
+  listCommand(disk);
+  showCommand(disk);
+  resizeCommand(disk);
+  renameCommand(disk);
+  removeCommand(disk);
+  undeleteCommand(disk);
+}
+
+/** The object as JSON, or a sentence and what the disk is now. */
+function answer(options: GlobalOptions, disk: DiskView, sentence: string): void {
+  if (options.json) printJson(disk);
+  else printLine(sentence);
+}
+
+function createCommand(disk: Command): void {
+  withGlobals(disk.command('create'))
+    .description('make a virtual disk, which is a target of its own with LUN 0')
+    .argument('<NAME>', 'lower-case letters, digits, dots and dashes')
+    .argument('<SIZE>', '10G, 1.5TiB, 512MiB (G = GiB) or plain bytes', sizeArgument)
+    .option('--reserved', 'promise room for all of it (thick) instead of taking it as it fills')
+    .option('--sector <BYTES>', '512 (default) or 4096: what hosts address', sectorArgument)
+    .action(async (name: string, size: number, _options, command: Command) => {
+      const options = command.optsWithGlobals<
+        GlobalOptions & { reserved?: true; sector?: number }
+      >();
+      const made = await Client.find(options.data).call<DiskView>('POST', '/disks', {
+        name,
+        size,
+        ...(options.reserved ? { reserved: true } : {}),
+        ...(options.sector === undefined ? {} : { sectorBytes: options.sector }),
+      });
+      const kind = made.reserved ? 'reserved' : 'thin';
+      answer(
+        options,
+        made,
+        `created ${made.name}, ${formatSize(made.size)}, ${kind}: ${made.iqn} LUN ${made.lun}`,
+      );
+    });
+}
+
+function listCommand(disk: Command): void {
+  withGlobals(disk.command('ls'))
+    .description('list virtual disks')
+    .option('--removed', 'those that were removed and can still be restored')
+    .action(async (_options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { removed?: true }>();
+      const path = options.removed ? '/disks?removed=true' : '/disks';
+      const { disks } = await Client.find(options.data).call<{ disks: DiskView[] }>('GET', path);
+      if (options.json) printJson(disks);
+      else if (options.removed) printRemoved(disks);
+      else printLiving(disks);
+    });
+}
+
+function printLiving(disks: readonly DiskView[]): void {
+  printTable(
+    ['NAME', 'SIZE', 'USED', 'KIND', 'SESSIONS', 'TARGET (LUN 0)'],
+    disks.map((disk) => [
+      disk.name,
+      formatSize(disk.size),
+      formatSize(disk.used),
+      disk.reserved ? 'reserved' : 'thin',
+      disk.sessions,
+      disk.iqn,
+    ]),
+    'no virtual disks; make one with: petal disk create NAME SIZE',
+  );
+}
+
+function printRemoved(disks: readonly DiskView[]): void {
+  printTable(
+    ['NAME', 'SIZE', 'USED', 'REMOVED', 'RESTORABLE UNTIL', 'ID'],
+    disks.map((disk) => [
+      disk.name,
+      formatSize(disk.size),
+      formatSize(disk.used),
+      time(disk.removed),
+      time(disk.restorableUntil),
+      disk.id,
+    ]),
+    'no removed disks',
+  );
+  if (disks.length > 0)
+    printLine('A removed disk goes earlier, the oldest first, when its space is needed.');
+}
+
+function showCommand(disk: Command): void {
+  withGlobals(disk.command('show'))
+    .description('everything about one virtual disk')
+    .argument('<NAME>')
+    .action(async (name: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const shown = await Client.find(options.data).call<DiskView>('GET', `/disks/${part(name)}`);
+      if (options.json) printJson(shown);
+      else printDisk(shown);
+    });
+}
+
+function printDisk(disk: DiskView): void {
+  printFields([
+    ['name', disk.name],
+    ['size', `${formatSize(disk.size)} (${disk.size} bytes)`],
+    ['used', `${formatSize(disk.used)} (${disk.used} bytes)`],
+    ['kind', disk.reserved ? 'reserved: room for all of it is promised' : 'thin'],
+    ['sectors', `${disk.sectorBytes} bytes`],
+    ['target', disk.iqn],
+    ['lun', disk.lun],
+    ['identity', disk.naa],
+    ['serial', disk.serial],
+    ['created', time(disk.created)],
+    ['sessions', disk.sessions],
+    ['access', ['hosts on loopback', ...disk.access].join(', ')],
+  ]);
+}
+
+function resizeCommand(disk: Command): void {
+  withGlobals(disk.command('resize'))
+    .description('grow a virtual disk at once; or shrink it, with --force')
+    .argument('<NAME>')
+    .argument('<SIZE>', 'the new size', sizeArgument)
+    .option('--force', 'allow shrinking: WHAT LIES PAST THE NEW END IS LOST')
+    .action(async (name: string, size: number, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { force?: true }>();
+      const body = { size, ...(options.force ? { force: true } : {}) };
+      const path = `/disks/${part(name)}`;
+      const resized = await Client.find(options.data).call<DiskView>('PATCH', path, body);
+      answer(options, resized, `${resized.name} has ${formatSize(resized.size)} now`);
+    });
+}
+
+function renameCommand(disk: Command): void {
+  withGlobals(disk.command('rename'))
+    .description('rename a virtual disk; its target keeps its name, so hosts notice nothing')
+    .argument('<NAME>')
+    .argument('<NEW-NAME>')
+    .action(async (name: string, to: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const path = `/disks/${part(name)}`;
+      const renamed = await Client.find(options.data).call<DiskView>('PATCH', path, { name: to });
+      answer(options, renamed, `${name} is ${renamed.name} now; its target stays ${renamed.iqn}`);
+    });
+}
+
+function removeCommand(disk: Command): void {
+  withGlobals(disk.command('rm'))
+    .description(
+      'remove a virtual disk; it can be restored for 24 hours unless the space is needed',
+    )
+    .argument('<NAME>')
+    .option('--force <NAME>', 'also when sessions use it (they are ended): repeat its name')
+    .action(async (name: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { force?: string }>();
+      const force = options.force === undefined ? '' : `?force=${part(options.force)}`;
+      const path = `/disks/${part(name)}${force}`;
+      const removed = await Client.find(options.data).call<DiskView>('DELETE', path);
+      answer(
+        options,
+        removed,
+        `removed ${removed.name}; until ${time(removed.restorableUntil)}, unless the space is ` +
+          `needed, it can be restored with: petal disk undelete ${removed.name}`,
+      );
+    });
+}
+
+function undeleteCommand(disk: Command): void {
+  withGlobals(disk.command('undelete'))
+    .description('restore a removed virtual disk with its content, identity and target')
+    .argument('<NAME>', 'its name (of several the last removed) or its id')
+    .option('--as <NEW-NAME>', 'restore it under another name')
+    .action(async (name: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { as?: string }>();
+      const body = options.as === undefined ? {} : { as: options.as };
+      const path = `/disks/${part(name)}/undelete`;
+      const restored = await Client.find(options.data).call<DiskView>('POST', path, body);
+      answer(options, restored, `restored ${restored.name}: ${restored.iqn} LUN ${restored.lun}`);
+    });
+}
+
+/** `2026-11-21 09:30:00 UTC`, from ISO 8601. */
+export function time(iso: string | undefined): string {
+  return iso === undefined ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
+}

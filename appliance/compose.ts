@@ -1,0 +1,235 @@
+/**
+ * Puts the daemon together: store, targets, iSCSI server, API, in this order, and takes it apart in
+ * the reverse order. The only place where the halves of the product meet.
+ *
+ * - Nothing listens before every disk is offered, and daemon.json says where only what really listens.
+ * - A start that fails half-way closes what it has opened.
+ */
+import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
+import { IscsiServer } from 'node-iscsi-target';
+import { realClock } from '#storage/base/clock.ts';
+import { realRandom } from '#storage/base/random.ts';
+import { lockStore } from '#storage/disk/lock.ts';
+import { StorageServer } from '#storage/server.ts';
+import { type Address, bindsLoopback, formatAddress, isWildcard } from './addresses.ts';
+import type { Control } from './api/routes.ts';
+import { makeApi } from './api/server.ts';
+import { ensureToken, removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
+import { Disks } from './disks.ts';
+import { Exposure } from './exposure.ts';
+import { Host } from './host.ts';
+import { firstDiskDone, installationOf, setFirstDiskDone } from './installation.ts';
+import { listenError } from './listen-error.ts';
+import type { Log } from './log.ts';
+import { dataPaths } from './paths.ts';
+import type { Config } from './settings.ts';
+import type { SessionView, Status } from './status.ts';
+import { version } from './version.ts';
+
+/** What a new store begins with, so that the first login finds a LUN. */
+const firstDisk = { name: 'disk0', size: 10 * 1024 ** 3 } as const;
+
+export class Daemon implements Control {
+  readonly config: Config;
+  readonly disks: Disks;
+  /** Whether this start made the store. */
+  readonly created: boolean;
+  readonly #log: Log;
+  readonly #store: StorageServer;
+  readonly #exposure: Exposure;
+  readonly #installation: string;
+  readonly #host: Host;
+  readonly #started = Date.now();
+  #iscsi: readonly Address[] = [];
+  #api: Address;
+  #open: AsyncDisposableStack | null = null;
+
+  private constructor(parts: Parts) {
+    this.config = parts.config;
+    this.disks = parts.disks;
+    this.created = parts.store.created;
+    this.#log = parts.log;
+    this.#store = parts.store;
+    this.#exposure = parts.exposure;
+    this.#installation = parts.installation;
+    this.#host = parts.host;
+    this.#api = parts.config.api;
+  }
+
+  /** Serving when it resolves. Rejects with an error whose message is for people. */
+  static async start(config: Config, log: Log): Promise<Daemon> {
+    await using open = new AsyncDisposableStack();
+    const paths = dataPaths(config.dataDirectory);
+    await lockDirectory(paths, log, open);
+    const store = await openStore(config, log);
+    open.defer(() => store.close());
+    const token = ensureToken(paths.token);
+    const installation = await installationOf(store.directory, realRandom);
+
+    const server = new IscsiServer({ log });
+    open.defer(() => server.close());
+    const exposure = new Exposure(server);
+    const { iqnBase } = config;
+    const disks = new Disks({ store, exposure, log, iqnBase, installation });
+    disks.exposeAll();
+    await ensureFirstDisk(store, disks);
+
+    const host = new Host(log);
+    open.defer(() => host.close());
+    const daemon = new Daemon({ config, log, store, exposure, installation, host, disks });
+    await daemon.#listen(server, token, open);
+    const { iscsi, api } = daemon.addresses;
+    // A wildcard is no address to connect to.
+    const reachable = isWildcard(api.host) ? { ...api, host: loopbackOf(api.host) } : api;
+    writeDaemonFile(paths.daemon, {
+      pid: process.pid,
+      version,
+      iscsi: iscsi.map(formatAddress),
+      api: `http://${formatAddress(reachable)}`,
+      token,
+    });
+    open.defer(() => removeDaemonFile(paths.daemon));
+    host.start();
+    daemon.#open = open.move();
+    return daemon;
+  }
+
+  async #listen(server: IscsiServer, token: string, open: AsyncDisposableStack): Promise<void> {
+    const { iscsi, api } = this.config;
+    this.#iscsi = await Promise.all(
+      iscsi.map(async (address) => {
+        const { host, port } = address;
+        return await server.listen({ host, port }).catch((error: unknown) => {
+          throw listenError(error, address, '--iscsi');
+        });
+      }),
+    );
+    const http = makeApi({ token, host: api.host, control: this, log: this.#log });
+    open.defer(() => http.close());
+    await http.listen({ host: api.host, port: api.port }).catch((error: unknown) => {
+      throw listenError(error, api, '--api');
+    });
+    const bound = http.server.address();
+    assert(bound !== null && typeof bound === 'object', 'a listening TCP server has a port');
+    this.#api = { host: api.host, port: bound.port };
+    if (!bindsLoopback(api.host)) {
+      const text = 'the API is plain HTTP: its token can be read on the network by others';
+      this.#log.warn({ api: formatAddress(this.#api) }, text);
+    }
+  }
+
+  /** Stop accepting, end sessions, let calls in flight end, close the store. */
+  async close(): Promise<void> {
+    const open = this.#open;
+    this.#open = null;
+    await open?.disposeAsync();
+  }
+
+  /** As really bound. */
+  get addresses(): { readonly iscsi: readonly Address[]; readonly api: Address } {
+    return { iscsi: this.#iscsi, api: this.#api };
+  }
+
+  get storePath(): string {
+    return this.#store.status().path;
+  }
+
+  get storeSize(): number {
+    return this.#store.status().size;
+  }
+
+  /** Hear, once, that the store writes no more. */
+  onFailed(heard: (error: Error) => void): void {
+    this.#store.onFailed(heard);
+  }
+
+  status(): Status {
+    const { path, size, capacity, used, reserved, free, removed } = this.#store.status();
+    const failed = this.#store.failed?.message ?? null;
+    return {
+      version,
+      pid: process.pid,
+      state: failed === null ? 'ok' : 'failed',
+      started: new Date(this.#started).toISOString(),
+      uptimeSeconds: Math.floor(process.uptime()),
+      installation: this.#installation,
+      dataDirectory: this.config.dataDirectory,
+      iscsi: this.#iscsi.map(formatAddress),
+      api: `http://${formatAddress(this.#api)}`,
+      store: { path, size, capacity, used, reserved, free, removed, failed },
+      disks: this.#store.catalog.list().length,
+      sessions: this.#exposure.sessions().length,
+      host: this.#host.facts,
+    };
+  }
+
+  sessions(): SessionView[] {
+    const names = new Map(this.disks.list().map((disk) => [disk.iqn, disk.name]));
+    return this.#exposure.sessions().map((session) => ({
+      id: String(session.id),
+      initiator: session.initiator,
+      address: session.address,
+      disk: names.get(session.target ?? '') ?? null,
+      target: session.target,
+      since: new Date(session.since).toISOString(),
+      commands: session.commands,
+      bytesRead: session.bytesRead,
+      bytesWritten: session.bytesWritten,
+    }));
+  }
+
+  kick(id: string): boolean {
+    const session = this.#exposure.sessions().find((one) => String(one.id) === id);
+    if (session === undefined || !this.#exposure.kick(session.id)) return false;
+    this.#log.info({ initiator: session.initiator, target: session.target }, 'session ended');
+    return true;
+  }
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly store: StorageServer;
+  readonly exposure: Exposure;
+  readonly installation: string;
+  readonly host: Host;
+  readonly disks: Disks;
+}
+
+/** Two daemons on one data directory would overwrite each other's daemon.json. */
+async function lockDirectory(
+  paths: ReturnType<typeof dataPaths>,
+  log: Log,
+  open: AsyncDisposableStack,
+): Promise<void> {
+  const file = openSync(paths.lock, 'a', 0o600);
+  open.defer(() => closeSync(file));
+  const name = `the data directory ${paths.directory}`;
+  const release = await lockStore(file, { name, note: paths.holder, clock: realClock, log });
+  open.defer(release);
+}
+
+async function openStore(config: Config, log: Log): Promise<StorageServer> {
+  const { store: path, storeSizeBytes, cacheBytes, wipe, dataDirectory } = config;
+  return await StorageServer.open({
+    path,
+    ...(storeSizeBytes === null ? {} : { size: storeSizeBytes }),
+    cacheBytes,
+    wipe,
+    log,
+    stateDirectory: dataDirectory,
+  });
+}
+
+/** Once in a store's life; not again when its disks were removed. */
+async function ensureFirstDisk(store: StorageServer, disks: Disks): Promise<void> {
+  if (await firstDiskDone(store.directory)) return;
+  const { catalog } = store;
+  if (catalog.list().length + catalog.removed().length === 0) await disks.create(firstDisk);
+  await setFirstDiskDone(store.directory);
+}
+
+function loopbackOf(host: string): string {
+  return host === '::' ? '::1' : '127.0.0.1';
+}

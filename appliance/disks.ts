@@ -1,0 +1,301 @@
+/**
+ * The verbs on virtual disks: a record in the catalog and a target that hosts see, kept in step.
+ *
+ * - Verbs run one after the other, so what one has checked still holds when it acts.
+ * - A disk is taken from hosts before it is removed, and offered again when removing it failed.
+ * - No two disks, living or removed, ever have the same target name.
+ */
+
+import { Serial } from '#storage/base/serial.ts';
+import type { Catalog } from '#storage/volume/catalog.ts';
+import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
+import { AccessList, normalRule, ruleForms } from './access.ts';
+import { PetalError } from './errors.ts';
+import { Attribute, accessOf, type Exposure, iqnOf, lun } from './exposure.ts';
+import { limits } from './limits.ts';
+import type { Log } from './log.ts';
+import { naaHex, targetName } from './names.ts';
+import { formatSize } from './sizes.ts';
+import { nearest } from './suggest.ts';
+
+/** What this needs of a storage server. */
+export interface DiskStore {
+  readonly catalog: Catalog;
+  volume(id: string): Volume;
+  /** Bytes that hold data of this disk. */
+  used(record: DiskRecord): number;
+}
+
+/** A virtual disk as the API and the CLI show it. */
+export interface DiskView {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly used: number;
+  readonly iqn: string;
+  readonly lun: number;
+  /** `naa.` and 32 hex digits. */
+  readonly naa: string;
+  readonly id: string;
+  readonly serial: string;
+  readonly sectorBytes: number;
+  readonly reserved: boolean;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+  /** How many sessions use it. */
+  readonly sessions: number;
+  /** Who may see it beside hosts on loopback. */
+  readonly access: readonly string[];
+  /** Only of a removed disk: when, and until when it can be restored unless the space is needed. */
+  readonly removed?: string;
+  readonly restorableUntil?: string;
+}
+
+export interface NewDiskOptions {
+  readonly name: string;
+  readonly size: number;
+  readonly reserved?: boolean;
+  readonly sectorBytes?: 512 | 4096;
+}
+
+export interface DisksPorts {
+  readonly store: DiskStore;
+  readonly exposure: Exposure;
+  readonly log: Log;
+  readonly iqnBase: string;
+  readonly installation: string;
+}
+
+export class Disks {
+  readonly #ports: DisksPorts;
+  readonly #verbs = new Serial();
+
+  constructor(ports: DisksPorts) {
+    this.#ports = ports;
+  }
+
+  /** Offer every living disk; once, at start. */
+  exposeAll(): void {
+    for (const { id } of this.#catalog.list()) this.#expose(id);
+  }
+
+  get #catalog(): Catalog {
+    return this.#ports.store.catalog;
+  }
+
+  list(): DiskView[] {
+    return this.#catalog.list().map((record) => this.#view(record));
+  }
+
+  removed(): DiskView[] {
+    return this.#catalog.removed().map((record) => this.#view(record));
+  }
+
+  /** By name or id. NOT_FOUND. */
+  show(name: string): DiskView {
+    return this.#view(this.#living(name));
+  }
+
+  /** INVALID, EXISTS, NO_SPACE. */
+  async create(options: NewDiskOptions): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const { iqnBase, installation, log } = this.#ports;
+      const iqn = targetName(iqnBase, installation, options.name, this.#targetNames());
+      const record = await this.#catalog.create({
+        ...options,
+        attributes: { [Attribute.iqn]: iqn, [Attribute.access]: '' },
+      });
+      this.#expose(record.id);
+      log.info({ disk: record.name, size: record.size, iqn }, 'disk created');
+      return this.#view(record);
+    });
+  }
+
+  /** Growing shows to hosts at once; shrinking wants `force` and no session. */
+  async resize(name: string, size: number, force: boolean): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const record = this.#living(name);
+      if (size < record.size) this.#mayShrink(record, size, force);
+      const resized = await this.#catalog.resize(record.id, size, { force });
+      this.#ports.log.info({ disk: record.name, from: record.size, to: size }, 'disk resized');
+      return this.#view(resized);
+    });
+  }
+
+  #mayShrink(record: DiskRecord, size: number, force: boolean): void {
+    const from = formatSize(record.size);
+    if (!force) {
+      const loss = `what lies past ${formatSize(size)} would be lost for good`;
+      throw new PetalError(
+        'INVALID',
+        `'${record.name}' has ${from}: ${loss}; force it if that is meant`,
+      );
+    }
+    this.#mustBeUnused(record, 'it can be shrunk when they have logged out');
+  }
+
+  #mustBeUnused(record: DiskRecord, advice: string): void {
+    const sessions = this.#ports.exposure.sessionsOf(record);
+    const [first] = sessions;
+    if (first === undefined) return;
+    const who = `${first.initiator} at ${first.address}`;
+    const others = sessions.length > 1 ? ` and ${sessions.length - 1} more` : '';
+    throw new PetalError('IN_USE', `disk '${record.name}' is used by ${who}${others}; ${advice}`);
+  }
+
+  /** The target's name stays, so hosts notice nothing. */
+  async rename(name: string, to: string): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const record = this.#living(name);
+      const renamed = await this.#catalog.rename(record.id, to);
+      this.#ports.log.info({ from: record.name, to }, 'disk renamed');
+      return this.#view(renamed);
+    });
+  }
+
+  /** IN_USE while a session uses it, unless `force` repeats its name: then sessions are ended. */
+  async remove(name: string, force: string | null): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const record = this.#living(name);
+      if (force !== null && force !== record.name) {
+        const text = `to force the removal repeat the disk's name, '${record.name}', not '${force}'`;
+        throw new PetalError('INVALID', text);
+      }
+      if (force === null) {
+        this.#mustBeUnused(record, `log out there first, or force it by repeating the name`);
+      }
+      await this.#ports.exposure.remove(record);
+      try {
+        const removed = await this.#catalog.remove(record.id);
+        this.#ports.log.info({ disk: record.name, id: record.id }, 'disk removed');
+        return this.#view(removed);
+      } catch (error) {
+        this.#expose(record.id);
+        throw error;
+      }
+    });
+  }
+
+  /** By name (of several the last removed) or id; `as` when the name is taken. */
+  async undelete(name: string, as: string | null): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const record = this.#removedRecord(name);
+      const wanted = as ?? record.name;
+      if (this.#catalog.find(wanted) !== null) {
+        throw new PetalError(
+          'EXISTS',
+          `there is a disk named '${wanted}'; restore it under another name`,
+        );
+      }
+      const restored = await this.#catalog.undelete(record.id, wanted);
+      this.#expose(record.id);
+      this.#ports.log.info({ disk: restored.name, id: record.id }, 'disk restored');
+      return this.#view(restored);
+    });
+  }
+
+  /** INVALID when `rule` is no initiator name and no address range. */
+  async allow(name: string, rule: string): Promise<DiskView> {
+    return await this.#changeAccess(name, (rules) => {
+      const normal = mustBeRule(rule);
+      if (rules.includes(normal)) return rules;
+      if (rules.length >= limits.accessRules) {
+        const text = `a disk has at most ${limits.accessRules} access rules; an address range covers many hosts`;
+        throw new PetalError('INVALID', text);
+      }
+      return [...rules, normal];
+    });
+  }
+
+  /** NOT_FOUND when the rule was never given. Sessions that lose their access are ended. */
+  async deny(name: string, rule: string): Promise<DiskView> {
+    return await this.#changeAccess(name, (rules) => {
+      const normal = mustBeRule(rule);
+      if (rules.includes(normal)) return rules.filter((kept) => kept !== normal);
+      const there = rules.length === 0 ? 'none' : rules.join(', ');
+      throw new PetalError('NOT_FOUND', `'${normal}' has no access to '${name}'; rules: ${there}`);
+    });
+  }
+
+  async #changeAccess(
+    name: string,
+    change: (rules: readonly string[]) => readonly string[],
+  ): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const record = this.#living(name);
+      const rules = new AccessList(change(accessOf(record).rules));
+      const changed = await this.#catalog.setAttributes(record.id, (old) => ({
+        ...old,
+        [Attribute.access]: rules.toString(),
+      }));
+      const ended = this.#ports.exposure.setAccess(changed);
+      this.#ports.log.info({ disk: record.name, access: rules.rules, ended }, 'access changed');
+      return this.#view(changed);
+    });
+  }
+
+  #expose(id: string): void {
+    this.#ports.exposure.add(this.#ports.store.volume(id));
+  }
+
+  #living(name: string): DiskRecord {
+    const found = this.#catalog.find(name) ?? this.#catalog.list().find(({ id }) => id === name);
+    if (found !== undefined) return found;
+    const gone = this.#catalog.removed().some((record) => record.name === name);
+    const hint = gone
+      ? '; it is removed and can be restored'
+      : didYouMean(name, this.#catalog.list());
+    throw new PetalError('NOT_FOUND', `there is no disk '${name}'${hint}`);
+  }
+
+  #removedRecord(name: string): DiskRecord {
+    const removed = this.#catalog.removed();
+    const found =
+      removed.findLast((record) => record.name === name) ?? removed.find(({ id }) => id === name);
+    if (found !== undefined) return found;
+    const hint = didYouMean(name, removed);
+    throw new PetalError('NOT_FOUND', `there is no removed disk '${name}' to restore${hint}`);
+  }
+
+  /** Of the living and the removed: a restored disk comes back under the name it had. */
+  #targetNames(): Set<string> {
+    return new Set([...this.#catalog.list(), ...this.#catalog.removed()].map(iqnOf));
+  }
+
+  #view(record: DiskRecord): DiskView {
+    const until = this.#catalog.keptUntil(record);
+    return {
+      name: record.name,
+      size: record.size,
+      used: this.#ports.store.used(record),
+      iqn: iqnOf(record),
+      lun,
+      naa: `naa.${naaHex(record.id)}`,
+      id: record.id,
+      serial: record.id,
+      sectorBytes: record.sectorBytes,
+      reserved: record.reserved,
+      created: isoTime(record.created),
+      sessions: record.removed === null ? this.#ports.exposure.sessionsOf(record).length : 0,
+      access: accessOf(record).rules,
+      ...(record.removed === null ? {} : { removed: isoTime(record.removed) }),
+      ...(until === null ? {} : { restorableUntil: isoTime(until) }),
+    };
+  }
+}
+
+function mustBeRule(text: string): string {
+  const rule = normalRule(text);
+  if (rule === null) throw new PetalError('INVALID', `'${text}' is not ${ruleForms}`);
+  return rule;
+}
+
+function didYouMean(name: string, records: readonly DiskRecord[]): string {
+  const near = nearest(
+    name,
+    records.map((record) => record.name),
+  );
+  return near === null ? '' : `; did you mean '${near}'?`;
+}
+
+const isoTime = (ms: number): string => new Date(ms).toISOString();

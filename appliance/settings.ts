@@ -1,0 +1,142 @@
+/**
+ * What petald can be told, one row each: flag, key in the configuration file, JSON schema, what is
+ * allowed, default, and how a text becomes a value. Flags, file, help and messages all come from
+ * this table, so they cannot disagree.
+ */
+import { type Address, addressForms, parseAddress } from './addresses.ts';
+import { limits } from './limits.ts';
+import { isIqnBase } from './names.ts';
+import { formatSize, parseSize, SizeError, sizeForms } from './sizes.ts';
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** Everything a start of the daemon follows from; all values checked. */
+export interface Config {
+  /** Absolute. */
+  readonly dataDirectory: string;
+  readonly iscsi: readonly Address[];
+  readonly api: Address;
+  /** Absolute path of a file, a directory or a block device. */
+  readonly store: string;
+  /** Null: the lesser of 20 GiB and half of the free space. */
+  readonly storeSizeBytes: number | null;
+  readonly cacheBytes: number;
+  readonly iqnBase: string;
+  readonly logLevel: LogLevel;
+  /** Take a block device although it bears a signature of something else. */
+  readonly wipe: boolean;
+}
+
+/** A value that is not allowed; `petald` prints the message in one line and exits with 2. */
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ConfigError';
+  }
+}
+
+export interface Setting {
+  /** As a flag, with its argument: `--store-size SIZE`. */
+  readonly flag: string;
+  readonly describe: string;
+  readonly allowed: string;
+  /** For --help; what the code does when nothing is said is in `config.ts`. */
+  readonly byDefault: string;
+  readonly schema: Record<string, unknown>;
+  readonly repeat?: true;
+  /** Throws any Error when the text is not allowed. */
+  readonly check: (text: string) => unknown;
+}
+
+const text = { type: 'string', minLength: 1, maxLength: 4096 };
+
+function toAddress(value: string): Address {
+  const address = parseAddress(value);
+  if (address === null) throw new ConfigError('not an address');
+  return address;
+}
+
+function toCacheBytes(value: string): number {
+  const bytes = parseSize(value);
+  if (bytes < limits.cacheMinBytes) throw new SizeError('too small');
+  return bytes;
+}
+
+function oneOf<T extends string>(values: readonly T[]): (value: string) => T {
+  return (value) => {
+    const found = values.find((known) => known === value);
+    if (found === undefined) throw new ConfigError('not one of the known words');
+    return found;
+  };
+}
+
+function toIqnBase(value: string): string {
+  const base = value.toLowerCase();
+  if (!isIqnBase(base)) throw new ConfigError('not an iSCSI qualified name');
+  return base;
+}
+
+/** By the key in the configuration file. */
+export const settings = {
+  iscsi: {
+    flag: '--iscsi <HOST:PORT>',
+    describe: 'serve iSCSI here; may be given several times',
+    allowed: addressForms,
+    byDefault: '127.0.0.1:3260',
+    schema: { type: 'array', items: text, minItems: 1, maxItems: limits.portals },
+    repeat: true,
+    check: toAddress,
+  },
+  api: {
+    flag: '--api <HOST:PORT>',
+    describe: 'serve the control API here',
+    allowed: addressForms,
+    byDefault: '127.0.0.1:3280',
+    schema: text,
+    check: toAddress,
+  },
+  store: {
+    flag: '--store <PATH>',
+    describe: 'the store: a file, a directory or a block device',
+    allowed: 'a path',
+    byDefault: 'store.petal in the data directory',
+    schema: text,
+    check: (value: string) => value,
+  },
+  storeSize: {
+    flag: '--store-size <SIZE>',
+    describe: 'size of a new store, allocated up front',
+    allowed: sizeForms,
+    byDefault: 'the lesser of 20 GiB and half of the free space',
+    schema: text,
+    check: parseSize,
+  },
+  cacheSize: {
+    flag: '--cache-size <SIZE>',
+    describe: 'memory for cached blocks',
+    allowed: `${sizeForms}; at least ${formatSize(limits.cacheMinBytes)}`,
+    byDefault: '256MiB',
+    schema: text,
+    check: toCacheBytes,
+  },
+  iqnBase: {
+    flag: '--iqn-base <IQN>',
+    describe: 'start of the target names of disks made from now on',
+    allowed: 'iqn.YYYY-MM.<reversed domain>, lower case, without a colon at the end',
+    byDefault: 'iqn.2026-11.internal.petal',
+    schema: text,
+    check: toIqnBase,
+  },
+  logLevel: {
+    flag: '--log-level <LEVEL>',
+    describe: 'how much to log',
+    allowed: logLevels.join(', '),
+    byDefault: 'info',
+    schema: { enum: [...logLevels] },
+    check: oneOf(logLevels),
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingKey = keyof typeof settings;
+export const settingKeys = Object.keys(settings) as SettingKey[];

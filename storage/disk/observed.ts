@@ -1,0 +1,52 @@
+/** A disk that tells when it has failed: the first failed write or sync, once. */
+import { StorageError } from '../base/errors.ts';
+import type { Disk } from './disk.ts';
+
+export class ObservedDisk implements Disk {
+  readonly name: string;
+  readonly size: number;
+  readonly #disk: Disk;
+  readonly #heard: (error: StorageError) => void;
+  #told = false;
+
+  constructor(disk: Disk, heard: (error: StorageError) => void) {
+    this.name = disk.name;
+    this.size = disk.size;
+    this.#disk = disk;
+    this.#heard = heard;
+  }
+
+  read(offset: number, into: Uint8Array): Promise<void> {
+    return this.#disk.read(offset, into);
+  }
+
+  write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
+    return this.#watch(this.#disk.write(offset, data, durable));
+  }
+
+  sync(): Promise<void> {
+    return this.#watch(this.#disk.sync());
+  }
+
+  close(): Promise<void> {
+    return this.#disk.close();
+  }
+
+  async #watch(call: Promise<void>): Promise<void> {
+    try {
+      await call;
+    } catch (cause) {
+      if (!this.#told) {
+        this.#told = true;
+        this.#heard(asFailure(this.name, cause));
+      }
+      throw cause;
+    }
+  }
+}
+
+function asFailure(name: string, cause: unknown): StorageError {
+  if (cause instanceof StorageError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StorageError('DISK_FAILED', `${name}: ${why}`, { cause });
+}

@@ -1,0 +1,206 @@
+/**
+ * Opens the disk of a store for its one owner: finds what the path means, locks it, refuses what is
+ * not ours, and makes what is not there. What a new store holds is put on it by the caller, who then
+ * says `ready`; until then nothing under the store's name has changed.
+ */
+import { basename } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { StorageError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import {
+  allocate,
+  checkSize,
+  chooseSize,
+  closeFile,
+  discardTemporary,
+  isSameFile,
+  openExisting,
+  openTemporary,
+  publish,
+  temporaryName,
+} from './create.ts';
+import { FileDisk } from './file.ts';
+import { type Label, readLabel } from './label.ts';
+import { limits } from './limits.ts';
+import { codeOf, fsError, locate, type Place } from './locate.ts';
+import { inUse, lockStore } from './lock.ts';
+import { contentOf, mountOf, wipe } from './signature.ts';
+
+export interface OpenOptions {
+  /** A directory, a file, or a block device. */
+  readonly path: string;
+  /** Bytes, for a new store. Default: the device, or the lesser of 20 GiB and half of what is free. */
+  readonly size?: number | undefined;
+  /** Take a file or device although something else is on it. Never touches a store of ours. */
+  readonly wipe?: boolean | undefined;
+  /** Where the note of a device's holder lies. */
+  readonly stateDirectory?: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface StoreDisk {
+  readonly disk: FileDisk;
+  /** Null: a new store, blank, to be filled by the caller. */
+  readonly label: Label | null;
+  /** Bytes that a new store is to have. */
+  readonly size: number;
+  /** The new store is complete: it gets its name. */
+  ready(): void;
+  /** Close the disk and let the store go; a new one that was not ready is taken away. */
+  close(): Promise<void>;
+}
+
+/** IN_USE, INVALID, NOT_FOUND, NO_SPACE, CORRUPT, TOO_NEW. */
+export async function openStoreDisk(options: OpenOptions): Promise<StoreDisk> {
+  const place = await locate(options.path);
+  if (place.kind === 'device') return await openDevice(place, options);
+  if (place.kind === 'absent') return await makeFile(place, options);
+  const opened = await openFile(place, options);
+  if (opened.label !== null) return opened;
+  await opened.close();
+  if (options.wipe === true) return await makeFile(place, options);
+  throw new StorageError(
+    'INVALID',
+    `${place.path} exists and is no Petal store; it is taken only with --wipe`,
+  );
+}
+
+async function openFile(place: Place, options: OpenOptions): Promise<StoreDisk> {
+  const { path, bytes } = place;
+  const size = Math.floor(bytes / limits.areaUnitBytes) * limits.areaUnitBytes;
+  if (size === 0) {
+    if (options.wipe === true) return await makeFile(place, options);
+    throw new StorageError('INVALID', `${path} exists and is no Petal store (${bytes} bytes)`);
+  }
+  const fd = open(path, () => openExisting(path, false));
+  return await claim({ fd, size, place, options }, async (disk, unlock) => {
+    if (!isSameFile(fd, path)) throw inUse(path, noteOf(place, options));
+    const label = await readLabel(disk, (message) => options.log.warn({ store: path }, message));
+    return storeDisk(disk, label, size, unlock);
+  });
+}
+
+async function makeFile(place: Place, options: OpenOptions): Promise<StoreDisk> {
+  const { path } = place;
+  const size = await chooseSize(path, options.size);
+  const fd = openTemporary(path);
+  return await claim({ fd, size, place, options }, async (disk, unlock) => {
+    // Locked, but is it still the temporary file? Its maker may have finished and renamed it.
+    const now = await locate(path);
+    if (!isSameFile(fd, temporaryName(path)) || now.kind !== place.kind) {
+      throw inUse(path, noteOf(place, options));
+    }
+    try {
+      await allocate(path, fd, size);
+    } catch (error) {
+      discardTemporary(path);
+      throw error;
+    }
+    const store = storeDisk(disk, null, size, unlock);
+    let done = false;
+    const ready = (): void => {
+      publish(path, fd);
+      done = true;
+    };
+    const close = async (): Promise<void> => {
+      if (!done) discardTemporary(path);
+      await store.close();
+    };
+    return { ...store, ready, close };
+  });
+}
+
+async function openDevice(place: Place, options: OpenOptions): Promise<StoreDisk> {
+  const { path } = place;
+  const size = checkSize(path, Math.min(place.bytes, limits.storeBytesMax));
+  const mount = mountOf(path);
+  if (mount !== null) throw new StorageError('IN_USE', `${path} is mounted on ${mount}`);
+  const fd = open(path, () => {
+    try {
+      return openExisting(path, true);
+    } catch (cause) {
+      if (codeOf(cause) === 'EBUSY') throw inUse(path, noteOf(place, options), cause);
+      throw cause;
+    }
+  });
+  return await claim({ fd, size, place, options }, async (disk, unlock) => {
+    const label = await readLabel(disk, (message) => options.log.warn({ store: path }, message));
+    const wanted = options.size === undefined ? size : checkSize(path, options.size);
+    if (label === null) {
+      if (wanted > size) throw new StorageError('NO_SPACE', `${path} has only ${size} bytes`);
+      await makeBlank(path, disk, options);
+    }
+    return storeDisk(disk, label, wanted, unlock);
+  });
+}
+
+async function makeBlank(path: string, disk: FileDisk, options: OpenOptions): Promise<void> {
+  const content = await contentOf(path, disk);
+  if (content === null) return;
+  if (options.wipe !== true) {
+    throw new StorageError('INVALID', `${path} bears ${content}; it is taken only with --wipe`);
+  }
+  options.log.warn({ device: path, content }, 'wiping the device');
+  await wipe(path, disk);
+}
+
+function open(path: string, how: () => number): number {
+  try {
+    return how();
+  } catch (cause) {
+    throw cause instanceof StorageError ? cause : fsError(cause, `${path} cannot be opened`);
+  }
+}
+
+interface Claim {
+  readonly fd: number;
+  readonly size: number;
+  readonly place: Place;
+  readonly options: OpenOptions;
+}
+
+/** Lock the descriptor, then `use` it as a disk; whatever fails, all is closed and given back. */
+async function claim(
+  { fd, size, place, options }: Claim,
+  use: (disk: FileDisk, unlock: () => void) => Promise<StoreDisk>,
+): Promise<StoreDisk> {
+  const { clock, log } = options;
+  const { path: name } = place;
+  let unlock = (): void => {};
+  let disk: FileDisk | null = null;
+  try {
+    unlock = await lockStore(fd, { name, note: noteOf(place, options), clock, log });
+    disk = new FileDisk(name, fd, size);
+    return await use(disk, unlock);
+  } catch (error) {
+    unlock();
+    if (disk === null) closeFile(fd);
+    else await disk.close();
+    throw error;
+  }
+}
+
+/** Beside a file; a device's directory is not ours to write to. */
+function noteOf({ kind, path }: Place, options: OpenOptions): string {
+  if (kind !== 'device') return `${path}.lock`;
+  return `${options.stateDirectory ?? '/run/petal'}/${basename(path)}.lock`;
+}
+
+function storeDisk(
+  disk: FileDisk,
+  label: Label | null,
+  size: number,
+  unlock: () => void,
+): StoreDisk {
+  return {
+    disk,
+    label,
+    size,
+    ready: () => {},
+    close: async () => {
+      unlock();
+      await disk.close();
+    },
+  };
+}

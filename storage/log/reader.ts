@@ -1,0 +1,125 @@
+/**
+ * Blocks of the log, from memory or from disk. What comes from disk is verified with its identity before
+ * anybody sees it, and kept in the cache.
+ *
+ * A read in flight holds its segment, so that the segment is not filled anew under it.
+ */
+
+import { crc32c } from '../base/crc32c.ts';
+import { StorageError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import type { Log } from '../base/log.ts';
+import type { Disk } from '../disk/disk.ts';
+import type { BlockCache } from './cache.ts';
+import { EntryKind, entryHead, identitySum } from './format.ts';
+import type { Ring } from './ring.ts';
+import { type Segments, segmentOf } from './segments.ts';
+import type { Waiter } from './writer.ts';
+
+/** Data blocks of one space that stand one behind the other both there and in the log. */
+export interface Run {
+  readonly ref: number;
+  readonly block: number;
+  readonly address: number;
+  /** One for each block. */
+  readonly crcs: readonly number[];
+}
+
+interface Waiting {
+  readonly run: Run;
+  readonly into: Uint8Array;
+  readonly at: number;
+  readonly done: Waiter;
+}
+
+export class LogReader {
+  readonly #disk: Disk;
+  readonly #segments: Segments;
+  readonly #ring: Ring;
+  readonly #log: Log;
+  readonly cache: BlockCache;
+  readonly #waiting: Waiting[] = [];
+  #inFlight = 0;
+  badBlocks = 0;
+
+  constructor(disk: Disk, segments: Segments, ring: Ring, cache: BlockCache, log: Log) {
+    this.#disk = disk;
+    this.#segments = segments;
+    this.#ring = ring;
+    this.cache = cache;
+    this.#log = log;
+  }
+
+  /** Copy the block at `address` if it is in memory. */
+  copy(address: number, into: Uint8Array, at: number): boolean {
+    return this.#ring.copy(address, into, at) || this.cache.copy(address, into, at);
+  }
+
+  /** Read a run of at most `readRunBlocks` into `into[at…]`. MEDIUM_ERROR: what is there is void. */
+  read(run: Run, into: Uint8Array, at: number, done: Waiter): void {
+    // Held from now on, not from when its turn comes: the address must stay what it is.
+    this.#segments.hold(segmentOf(run.address));
+    this.#waiting.push({ run, into, at, done });
+    this.#start();
+  }
+
+  #start(): void {
+    while (this.#inFlight < limits.readsInFlight) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#inFlight += 1;
+      const { run, into, at } = next;
+      const bytes = into.subarray(at, at + run.crcs.length * limits.blockBytes);
+      this.#disk.read(run.address * limits.blockBytes, bytes).then(
+        () => this.#ended(next, this.#verify(run, into, at)),
+        (reason: unknown) => this.#ended(next, asError(reason)),
+      );
+    }
+  }
+
+  #ended(read: Waiting, error: StorageError | null): void {
+    this.#inFlight -= 1;
+    this.#segments.letGo(segmentOf(read.run.address));
+    if (error !== null) {
+      const { ref, block, address } = read.run;
+      this.#log.error({ ref, block, address, disk: this.#disk.name, error }, 'a read failed');
+    }
+    this.#start();
+    read.done.complete(error);
+  }
+
+  #verify(run: Run, into: Uint8Array, at: number): StorageError | null {
+    let bad = 0;
+    for (let index = 0; index < run.crcs.length; index += 1) {
+      const from = at + index * limits.blockBytes;
+      const block = run.block + index;
+      if (matches(run.ref, block, run.crcs[index]!, into, from)) {
+        this.cache.insert(run.address + index, into, from);
+      } else bad += 1;
+    }
+    if (bad === 0) return null;
+    this.badBlocks += bad;
+    return new StorageError(
+      'MEDIUM_ERROR',
+      `${this.#disk.name}: ${bad} of ${run.crcs.length} blocks at ${run.address} are damaged`,
+    );
+  }
+}
+
+/** Whether `from[at…]` is the content that the map names for this block. */
+export function matches(
+  ref: number,
+  block: number,
+  crc: number,
+  from: Uint8Array,
+  at: number,
+): boolean {
+  const head = entryHead(EntryKind.data, 0, block);
+  const content = from.subarray(at, at + limits.blockBytes);
+  return crc32c(content, identitySum(head, block % 2 ** 32, ref, 0)) === crc;
+}
+
+function asError(reason: unknown): StorageError {
+  if (reason instanceof StorageError) return reason;
+  return new StorageError('MEDIUM_ERROR', 'the disk could not read', { cause: reason });
+}

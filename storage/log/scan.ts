@@ -1,0 +1,223 @@
+/**
+ * Roll-forward: the groups that were written since a checkpoint began, in order, from the segment where it
+ * began along the chain of segments, never over the whole store.
+ *
+ * A group counts when its header and every data block match, it follows the one before (sequence and crc of
+ * that header) and bears the incarnation of that life of the log: a group of an earlier or a failed life
+ * never passes. The first that does not count is the end of the log, unless a later group proves
+ * that it was acknowledged: then the disk has lost it, and that is said instead of serving old data.
+ */
+import { crc32c } from '../base/crc32c.ts';
+import { StorageError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import type { Disk } from '../disk/disk.ts';
+import {
+  type Entry,
+  entryIdentity,
+  type GroupHeader,
+  readEntries,
+  readGroupHeader,
+  readSegmentHeader,
+  type SegmentHeader,
+} from './format.ts';
+import { blockWords } from './frame.ts';
+import { SegmentImage } from './image.ts';
+import type { LogPosition, Superblock } from './superblock.ts';
+
+export interface ScanResult {
+  readonly groups: number;
+  readonly bytes: number;
+  /** Newest group that counts, and newest segment of the chain. */
+  readonly groupSequence: number;
+  readonly segmentSequence: number;
+  /** Segments that the chain from the checkpoint on goes through. */
+  readonly segments: readonly number[];
+  /** Blocks of acknowledged groups that do not match their checksum. */
+  readonly badBlocks: number;
+}
+
+/** Segments looked at beyond the end: as many as groups under way can be spread over. */
+const lookAhead = limits.groupsInFlight + 1;
+
+export class Scan {
+  readonly #disk: Disk;
+  readonly #storeId: Uint32Array;
+  readonly #superblock: Superblock;
+  readonly #chain: number[] = [];
+  #here = new SegmentImage();
+  #spare = new SegmentImage();
+  #incarnation = 0;
+  /** What the next group must have. */
+  #sequence = 1;
+  #previous = 0;
+  #segmentSequence = 0;
+  #groups = 0;
+  #bytes = 0;
+  #badBlocks = 0;
+
+  constructor(disk: Disk, storeId: Uint32Array, superblock: Superblock) {
+    this.#disk = disk;
+    this.#storeId = storeId;
+    this.#superblock = superblock;
+  }
+
+  /** Hand every group that counts to `apply`, in order. CORRUPT: acknowledged groups are gone. */
+  async run(apply: (entries: readonly Entry[]) => void): Promise<ScanResult> {
+    const start = this.#superblock.position;
+    if (start !== null) await this.#follow(start, apply);
+    return {
+      groups: this.#groups,
+      bytes: this.#bytes,
+      groupSequence: this.#sequence - 1,
+      segmentSequence: this.#segmentSequence,
+      segments: this.#chain,
+      badBlocks: this.#badBlocks,
+    };
+  }
+
+  async #follow(start: LogPosition, apply: (entries: readonly Entry[]) => void): Promise<void> {
+    this.#incarnation = start.incarnation;
+    this.#sequence = start.groupSequence;
+    this.#previous = start.previous;
+    this.#segmentSequence = start.segmentSequence;
+    let segment = start.segment;
+    let header = await this.#load(this.#here, segment, start.segmentSequence);
+    if (header === null) throw this.#corrupt(`segment ${segment}, where it begins, is not there`);
+    let block = start.block;
+    this.#chain.push(segment);
+    for (;;) {
+      block = this.#groupsFrom(segment, block, apply);
+      const next = await this.#load(this.#spare, header.next, this.#segmentSequence + 1);
+      if (next !== null && this.#follows(this.#spare, header.next, 1) !== null) {
+        [this.#here, this.#spare] = [this.#spare, this.#here];
+        segment = header.next;
+        header = next;
+        block = 1;
+        this.#segmentSequence += 1;
+        this.#chain.push(segment);
+        continue;
+      }
+      if (!(await this.#acknowledged(segment, block, header.next))) break;
+      block = this.#forgive(segment, block, apply);
+    }
+    if (this.#sequence <= this.#superblock.wholeAt) {
+      throw this.#corrupt('it ends before the checkpoint in it is whole');
+    }
+  }
+
+  /** Read a segment; null unless it is the one of this chain with that sequence. */
+  async #load(
+    image: SegmentImage,
+    segment: number,
+    sequence: number,
+  ): Promise<SegmentHeader | null> {
+    if (segment < 1 || segment > this.#superblock.segments) return null;
+    await image.read(this.#disk, segment);
+    this.#bytes += limits.segmentBytes;
+    const header = readSegmentHeader(image.words, this.#storeId);
+    if (header === null || header.segment !== segment) return null;
+    this.#current(header);
+    const ours = header.incarnation === this.#incarnation && header.sequence === sequence;
+    return ours ? header : null;
+  }
+
+  /** What is on disk was written under this superblock or an older one, or the newest one is lost. */
+  #current(header: { readonly checkpoint: number; readonly incarnation: number }): void {
+    const { sequence, incarnation } = this.#superblock;
+    if (header.checkpoint > sequence || header.incarnation > incarnation) {
+      throw this.#corrupt(
+        `superblock ${header.checkpoint} is lost: the newest here is ${sequence}`,
+      );
+    }
+  }
+
+  /** The header of the next group, if it stands at `block`; its data is not looked at. */
+  #follows(image: SegmentImage, segment: number, block: number): GroupHeader | null {
+    if (block >= limits.blocksPerSegment) return null;
+    const address = segment * limits.blocksPerSegment + block;
+    const header = readGroupHeader(image.words, block * blockWords, address, this.#storeId);
+    if (header === null) return null;
+    this.#current(header);
+    if (header.incarnation !== this.#incarnation) return null;
+    if (header.sequence !== this.#sequence || header.previous !== this.#previous) return null;
+    return block + header.blocks < limits.blocksPerSegment ? header : null;
+  }
+
+  /** Apply what counts from `block` on; returns where it stopped. */
+  #groupsFrom(segment: number, block: number, apply: (entries: readonly Entry[]) => void): number {
+    let at = block;
+    for (;;) {
+      const header = this.#follows(this.#here, segment, at);
+      if (header === null) return at;
+      const entries = readEntries(this.#here.words, at * blockWords, header);
+      if (this.#damaged(entries) > 0) return at;
+      at = this.#accept(header, entries, at, apply);
+    }
+  }
+
+  #accept(
+    header: GroupHeader,
+    entries: readonly Entry[],
+    at: number,
+    apply: (entries: readonly Entry[]) => void,
+  ): number {
+    this.#sequence += 1;
+    this.#previous = header.crc;
+    this.#groups += 1;
+    apply(entries);
+    return at + 1 + header.blocks;
+  }
+
+  /** Data blocks that do not match their entries. */
+  #damaged(entries: readonly Entry[]): number {
+    let bad = 0;
+    for (const entry of entries) {
+      if (entry.address === 0) continue;
+      const data = this.#here.block(entry.address);
+      if (crc32c(data, entryIdentity(entry)) !== entry.crc) bad += 1;
+    }
+    return bad;
+  }
+
+  /** Whether a later group knew the next one, which does not count, to be durable. */
+  async #acknowledged(segment: number, block: number, next: number): Promise<boolean> {
+    if (this.#proof(this.#here, segment, block + 1)) return true;
+    let ahead = next;
+    let sequence = this.#segmentSequence;
+    for (let step = 0; step < lookAhead; step += 1) {
+      sequence += 1;
+      const header = await this.#load(this.#spare, ahead, sequence);
+      if (ahead >= 1 && ahead <= this.#superblock.segments && this.#proof(this.#spare, ahead, 1)) {
+        return true;
+      }
+      if (header === null) return false;
+      ahead = header.next;
+    }
+    return false;
+  }
+
+  #proof(image: SegmentImage, segment: number, from: number): boolean {
+    for (let block = from; block < limits.blocksPerSegment; block += 1) {
+      const address = segment * limits.blocksPerSegment + block;
+      const header = readGroupHeader(image.words, block * blockWords, address, this.#storeId);
+      if (header === null || header.incarnation !== this.#incarnation) continue;
+      if (header.committed >= this.#sequence) return true;
+    }
+    return false;
+  }
+
+  /** An acknowledged group that does not count: with its header, its good blocks are still good. */
+  #forgive(segment: number, at: number, apply: (entries: readonly Entry[]) => void): number {
+    const header = this.#follows(this.#here, segment, at);
+    if (header === null) {
+      throw this.#corrupt(`acknowledged group ${this.#sequence} is damaged or gone`);
+    }
+    const entries = readEntries(this.#here.words, at * blockWords, header);
+    this.#badBlocks += this.#damaged(entries);
+    return this.#accept(header, entries, at, apply);
+  }
+
+  #corrupt(what: string): StorageError {
+    return new StorageError('CORRUPT', `${this.#disk.name}: the log is damaged: ${what}`);
+  }
+}

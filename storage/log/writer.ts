@@ -1,0 +1,374 @@
+/**
+ * The end of the log: blocks and records are gathered into groups in the open segment, groups are
+ * written each by one durable disk write, and what waits for them is told in the order of the log.
+ *
+ * Invariants: a group lies in one segment and is not touched after it was sealed; several may be under way
+ * but none is told durable before all earlier ones are; after a failed write nothing is told durable ever
+ * again and nothing more is written.
+ *
+ * Group commit: what arrives while nothing is under way leaves at the end of the tick; what arrives while a
+ * group is under way is the next group.
+ */
+import assert from 'node:assert/strict';
+import type { Clock } from '../base/clock.ts';
+import { crc32c } from '../base/crc32c.ts';
+import { StorageError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import type { Disk } from '../disk/disk.ts';
+import {
+  type EntryKind,
+  entryHead,
+  entryWords,
+  groupFrontWords,
+  identitySum,
+  writeGroupHeader,
+  writeSegmentHeader,
+} from './format.ts';
+import { blockWords } from './frame.ts';
+import type { Ring, SegmentBuffer } from './ring.ts';
+import type { Segments } from './segments.ts';
+import type { LogPosition } from './superblock.ts';
+
+/** Told once: durable (null), or that it never will be known to be. */
+export interface Waiter {
+  complete(error: StorageError | null): void;
+}
+
+interface Group {
+  readonly sequence: number;
+  readonly buffer: SegmentBuffer;
+  /** Blocks of the segment that are written: [start, end). */
+  readonly start: number;
+  end: number;
+  /** Block of its header. */
+  readonly header: number;
+  entries: number;
+  blocks: number;
+  readonly waiters: Waiter[];
+  written: boolean;
+}
+
+export interface WriterPorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly segments: Segments;
+  readonly ring: Ring;
+  readonly storeId: Uint32Array;
+  /** Of this open. */
+  readonly incarnation: number;
+}
+
+export class LogWriter {
+  readonly #ports: WriterPorts;
+  #buffer: SegmentBuffer | null = null;
+  #next = 0;
+  /** First block of the open segment that nothing stands in. */
+  #at: number = limits.blocksPerSegment;
+  #segmentSequence: number;
+  #groupSequence: number;
+  #previous = 0;
+  #committed: number;
+  #open: Group | null = null;
+  /** Sealed, not given to the disk yet. */
+  readonly #ready: Group[] = [];
+  readonly #underWay: Group[] = [];
+  #scheduled = false;
+  #failure: StorageError | null = null;
+  readonly #progress: (() => void)[] = [];
+  /** Sequence of the superblock that is durable. */
+  checkpoint = 0;
+  /** Checksum of the block appended last. */
+  crc = 0;
+  /** Counts since open. */
+  groups = 0;
+  segmentsOpened = 0;
+  blocks = 0;
+  userBlocks = 0;
+  /** Called when room may have come, after every group. */
+  settled: () => void = () => {};
+  /** Called once, when the disk failed. */
+  broke: (failure: StorageError) => void = () => {};
+
+  /** The first group gets `groupSequence`, the first segment `segmentSequence`. */
+  constructor(ports: WriterPorts, groupSequence: number, segmentSequence: number) {
+    this.#ports = ports;
+    this.#groupSequence = groupSequence;
+    this.#segmentSequence = segmentSequence - 1;
+    this.#committed = groupSequence - 1;
+    this.#next = ports.segments.take();
+    this.#advance();
+  }
+
+  get failure(): StorageError | null {
+    return this.#failure;
+  }
+
+  /** Sequence of the newest group, the open one included. */
+  get newest(): number {
+    return this.#open === null ? this.#groupSequence - 1 : this.#open.sequence;
+  }
+
+  /** Groups that are not known durable, the open one included. */
+  get unsettled(): number {
+    return this.newest - this.#committed;
+  }
+
+  get segmentSequence(): number {
+    return this.#segmentSequence;
+  }
+
+  /** Blocks that fit the open segment and the free ones. */
+  get roomBlocks(): number {
+    return (
+      this.#ports.segments.free * limits.segmentContentBlocks + limits.blocksPerSegment - this.#at
+    );
+  }
+
+  /** Whether `blocks` can be appended without waiting for a buffer. */
+  accepts(blocks: number): boolean {
+    const open = limits.blocksPerSegment - this.#at - limits.segmentTailBlocks;
+    const { ring, segments } = this.#ports;
+    return blocks <= open + Math.min(ring.available, segments.free) * limits.segmentContentBlocks;
+  }
+
+  /** Copy a block to the end of the log; returns its address; `crc` is set. Not durable yet. */
+  append(
+    kind: EntryKind,
+    level: number,
+    ref: number,
+    block: number,
+    data: Uint8Array,
+    at: number,
+  ): number {
+    const group = this.#groupFor(1);
+    const slot = group.end;
+    const bytes = group.buffer.blocks[slot]!;
+    bytes.set(
+      at === 0 && data.length === limits.blockBytes
+        ? data
+        : data.subarray(at, at + limits.blockBytes),
+    );
+    group.end = slot + 1;
+    this.#at = group.end;
+    group.blocks += 1;
+    this.blocks += 1;
+    const head = entryHead(kind, level, block);
+    this.crc = crc32c(bytes, identitySum(head, block % 2 ** 32, ref, 0));
+    this.#entry(group, head, block, ref, this.crc, 0);
+    return group.buffer.segment * limits.blocksPerSegment + slot;
+  }
+
+  /** A record without a block. */
+  note(kind: EntryKind, ref: number, block: number, count: number): void {
+    const group = this.#groupFor(0);
+    this.#entry(group, entryHead(kind, 0, block), block, ref, 0, count);
+  }
+
+  #entry(group: Group, head: number, block: number, ref: number, crc: number, count: number): void {
+    const words = group.buffer.words;
+    const base = group.header * blockWords + groupFrontWords + group.entries * entryWords;
+    words[base] = head;
+    words[base + 1] = block % 2 ** 32;
+    words[base + 2] = ref;
+    words[base + 3] = 0;
+    words[base + 4] = crc;
+    words[base + 5] = count;
+    group.entries += 1;
+  }
+
+  /** Tell `waiter` when all that was appended so far is durable. */
+  await(waiter: Waiter): void {
+    if (this.#failure !== null) {
+      waiter.complete(this.#failure);
+      return;
+    }
+    const newest = this.#open ?? this.#ready.at(-1) ?? this.#underWay.at(-1);
+    if (newest === undefined) waiter.complete(null);
+    else newest.waiters.push(waiter);
+  }
+
+  /** As `await`, as a promise. */
+  durable(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.await({ complete: (error) => (error === null ? resolve() : reject(error)) });
+      this.send();
+    });
+  }
+
+  /** Resolves after the next group that becomes durable; rejects when the log has failed. */
+  async progress(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.unsettled === 0) return;
+    this.send();
+    await new Promise<void>((resolve) => this.#progress.push(resolve));
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Between two groups: everything appended after this stands behind it. */
+  position(): LogPosition {
+    const open = this.#open;
+    return {
+      segment: this.#buffer!.segment,
+      block: open === null ? this.#at : open.header,
+      groupSequence: open === null ? this.#groupSequence : open.sequence,
+      previous: this.#previous,
+      incarnation: this.#ports.incarnation,
+      segmentSequence: this.#segmentSequence,
+    };
+  }
+
+  /** After appending: see that it leaves, now or when this tick ends. */
+  kick(): void {
+    const open = this.#open;
+    if (open === null || this.#failure !== null) return;
+    const busy = this.#underWay.length + this.#ready.length;
+    if (busy > 0) {
+      if (open.blocks >= limits.groupEagerBlocks && busy < limits.groupsInFlight) this.send();
+      return;
+    }
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#ports.clock.soon(() => {
+      this.#scheduled = false;
+      if (this.#underWay.length === 0) this.send();
+    });
+  }
+
+  /** Seal the open group and give the disk what it takes. */
+  send(): void {
+    if (this.#open !== null) this.#seal();
+    this.#submit();
+  }
+
+  #groupFor(blocks: number): Group {
+    assert(this.#failure === null, 'nothing is appended to a failed log');
+    const open = this.#open;
+    if (open !== null) {
+      const fits = open.end + blocks <= limits.blocksPerSegment;
+      if (fits && open.entries < limits.groupEntries) return open;
+      this.#seal();
+    }
+    if (limits.blocksPerSegment - this.#at < limits.segmentTailBlocks) this.#advance();
+    const buffer = this.#buffer!;
+    const header = this.#at;
+    buffer.words.fill(0, header * blockWords, (header + 1) * blockWords);
+    buffer.busy += 1;
+    const group: Group = {
+      sequence: this.#groupSequence,
+      buffer,
+      // The segment's own header goes with its first group: no write of its own.
+      start: header === 1 ? 0 : header,
+      end: header + 1,
+      header,
+      entries: 0,
+      blocks: 0,
+      waiters: [],
+      written: false,
+    };
+    this.#groupSequence += 1;
+    this.#at = group.end;
+    this.#open = group;
+    return group;
+  }
+
+  #seal(): void {
+    const group = this.#open!;
+    assert(group.entries > 0);
+    this.#open = null;
+    this.#previous = writeGroupHeader(
+      group.buffer.words,
+      group.header * blockWords,
+      this.#ports.storeId,
+      {
+        sequence: group.sequence,
+        incarnation: this.#ports.incarnation,
+        previous: this.#previous,
+        address: group.buffer.segment * limits.blocksPerSegment + group.header,
+        entries: group.entries,
+        blocks: group.blocks,
+        committed: this.#committed,
+        checkpoint: this.checkpoint,
+      },
+    );
+    this.groups += 1;
+    this.#ready.push(group);
+    this.#submit();
+  }
+
+  /** Fill the reserved segment from now on, and reserve the one behind it. */
+  #advance(): void {
+    const { segments, ring, storeId, incarnation } = this.#ports;
+    if (this.#buffer !== null) {
+      segments.filled(this.#buffer.segment);
+      ring.settle(this.#buffer);
+    }
+    const segment = this.#next;
+    this.#next = segments.take();
+    this.#segmentSequence += 1;
+    this.segmentsOpened += 1;
+    segments.opened(segment, this.#segmentSequence);
+    this.#buffer = ring.open(segment);
+    writeSegmentHeader(this.#buffer.words, storeId, {
+      sequence: this.#segmentSequence,
+      incarnation,
+      next: this.#next,
+      checkpoint: this.checkpoint,
+      segment,
+    });
+    this.#at = 1;
+  }
+
+  #submit(): void {
+    while (
+      this.#failure === null &&
+      this.#ready.length > 0 &&
+      this.#underWay.length < limits.groupsInFlight
+    ) {
+      const group = this.#ready.shift()!;
+      this.#underWay.push(group);
+      const { disk } = this.#ports;
+      const offset =
+        (group.buffer.segment * limits.blocksPerSegment + group.start) * limits.blockBytes;
+      const bytes = group.buffer.bytes.subarray(
+        group.start * limits.blockBytes,
+        group.end * limits.blockBytes,
+      );
+      disk.write(offset, [bytes], true).then(
+        () => this.#written(group),
+        (reason: unknown) => this.fail(reason),
+      );
+    }
+  }
+
+  #written(group: Group): void {
+    group.written = true;
+    if (this.#failure !== null) return;
+    const told: Waiter[] = [];
+    while (this.#underWay[0]?.written) {
+      const first = this.#underWay.shift()!;
+      this.#committed = first.sequence;
+      this.#ports.ring.settle(first.buffer);
+      for (const waiter of first.waiters) told.push(waiter);
+    }
+    // Keep the disk busy first: what came meanwhile is the next group.
+    if (this.#underWay.length + this.#ready.length === 0 && this.#open !== null) this.#seal();
+    this.#submit();
+    for (const waiter of told) waiter.complete(null);
+    this.settled();
+    for (const resume of this.#progress.splice(0)) resume();
+  }
+
+  /** Fail closed: nothing that is not told durable yet ever will be. */
+  fail(reason: unknown): void {
+    if (this.#failure !== null) return;
+    this.#failure = new StorageError('DISK_FAILED', 'a write of the log failed', { cause: reason });
+    const lost = [...this.#underWay, ...this.#ready];
+    if (this.#open !== null) lost.push(this.#open);
+    this.#open = null;
+    this.#ready.length = 0;
+    this.#underWay.length = 0;
+    this.broke(this.#failure);
+    for (const group of lost) for (const waiter of group.waiters) waiter.complete(this.#failure);
+    for (const resume of this.#progress.splice(0)) resume();
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The keeper runs what a store does on its own, one thing at a time: checkpoints when enough log was written or
+ * when dead segments wait for one, and the cleaner when free segments are short. It sleeps when nothing is due.
+ */
+import type { Clock } from '../base/clock.ts';
+import { limits } from '../base/limits.ts';
+import type { Segments } from '../log/segments.ts';
+import type { LogWriter } from '../log/writer.ts';
+import type { Checkpointer } from './checkpoint.ts';
+import type { Cleaner } from './cleaner.ts';
+import type { Room } from './room.ts';
+
+export interface KeeperPorts {
+  readonly clock: Clock;
+  readonly writer: LogWriter;
+  readonly segments: Segments;
+  readonly checkpointer: Checkpointer;
+  readonly cleaner: Cleaner;
+  readonly room: Room;
+  /** Log between two checkpoints. */
+  readonly checkpointBytes: number;
+  /** Whether an operation waits for room. */
+  starving(): boolean;
+  /** Room may have come. */
+  resume(): void;
+}
+
+/** Segments chosen at once. */
+const batch = 16;
+
+export class Keeper {
+  readonly #ports: KeeperPorts;
+  #awake = false;
+  #stopping = false;
+  #ended: Promise<void> = Promise.resolve();
+  /** Log blocks when nothing could be gained: not tried again before more was written. */
+  #idleAt = -1;
+
+  constructor(ports: KeeperPorts) {
+    this.#ports = ports;
+  }
+
+  /** Look whether something is due; cheap when nothing is. */
+  wake(): void {
+    if (this.#awake || this.#stopping || !this.#due()) return;
+    this.#awake = true;
+    this.#ended = this.#run();
+  }
+
+  /** Ends after what is under way, and writes a last checkpoint. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#ended;
+    const { writer, checkpointer } = this.#ports;
+    if (writer.failure !== null) throw writer.failure;
+    await checkpointer.run();
+  }
+
+  #due(): boolean {
+    const { writer, checkpointer, checkpointBytes } = this.#ports;
+    if (writer.failure !== null) return false;
+    return checkpointer.behindBytes >= checkpointBytes || this.#pressed();
+  }
+
+  #pressed(): boolean {
+    const { writer, room, starving } = this.#ports;
+    return (room.short || starving()) && writer.blocks !== this.#idleAt;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, writer, checkpointer, checkpointBytes, resume } = this.#ports;
+    try {
+      while (!this.#stopping && this.#due()) {
+        if (checkpointer.behindBytes >= checkpointBytes) await checkpointer.run();
+        else await this.#makeRoom();
+        resume();
+        await new Promise<void>((resolve) => clock.soon(resolve));
+      }
+    } catch (error) {
+      // The log has failed and everybody who waits was told; anything else is a bug.
+      if (error !== writer.failure) throw error;
+    } finally {
+      this.#awake = false;
+    }
+  }
+
+  /** One round: segments are cleaned, and a checkpoint makes them free. */
+  async #makeRoom(): Promise<void> {
+    const { writer, segments, checkpointer, cleaner, room, starving } = this.#ports;
+    const freeBefore = segments.free;
+    const cleanedBefore = cleaner.cleaned;
+    let stuck = false;
+    while (!stuck && !this.#stopping && segments.coming < this.#wanted()) {
+      const victims = await cleaner.pick(batch, starving());
+      stuck = victims.length === 0;
+      for (const segment of victims) {
+        if (segments.coming >= this.#wanted()) break;
+        if (!(await cleaner.clean(segment))) {
+          stuck = true;
+          break;
+        }
+      }
+    }
+    await checkpointer.run();
+    const gained = segments.free > freeBefore || cleaner.cleaned > cleanedBefore;
+    if (!gained && room.missing > 0) this.#idleAt = writer.blocks;
+  }
+
+  /** Segments to gather before a checkpoint: what is missing, and more than the checkpoint costs. */
+  #wanted(): number {
+    const { checkpointer, room } = this.#ports;
+    if (room.missing <= 0) return 0;
+    const cost = Math.ceil((2 * checkpointer.debtBlocks) / limits.segmentContentBlocks);
+    return Math.max(room.missing, cost, 2);
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The public face of one server's store: lay one out on a disk, open it.
+ *
+ * Opening recovers: the newest superblock, its checkpoint, the log since then; then the log goes on in a new
+ * segment under a higher incarnation, and a new checkpoint is durable before anything is served. The
+ * incarnation is raised in the superblock before the first write under it, so that no two lives share one.
+ */
+import assert from 'node:assert/strict';
+import type { Clock } from '../base/clock.ts';
+import { StorageError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import { type Log, silentLog } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Disk } from '../disk/disk.ts';
+import { BlockCache } from '../log/cache.ts';
+import { wordsOf } from '../log/frame.ts';
+import { LogReader } from '../log/reader.ts';
+import { Ring } from '../log/ring.ts';
+import { Scan, type ScanResult } from '../log/scan.ts';
+import { Segments } from '../log/segments.ts';
+import {
+  eraseSuperblocks,
+  readSuperblock,
+  type Superblock,
+  writeSuperblock,
+} from '../log/superblock.ts';
+import { LogWriter } from '../log/writer.ts';
+import { Account } from './account.ts';
+import type { Blocks } from './blocks.ts';
+import { Checkpointer } from './checkpoint.ts';
+import { Cleaner } from './cleaner.ts';
+import { Content } from './content.ts';
+import { Keeper } from './keeper.ts';
+import { loadCheckpoint } from './load.ts';
+import { Operations } from './operations.ts';
+import { Room } from './room.ts';
+import type { BlocksStats } from './stats.ts';
+import { LogStore, type StoreParts } from './store.ts';
+
+export interface FormatOptions {
+  /** 16 bytes that no other store has. */
+  readonly storeId: Uint8Array;
+  readonly random: Random;
+}
+
+export interface BlocksPorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface BlocksOptions {
+  /** Verified blocks kept in memory; default 256 MiB. */
+  readonly cacheBytes?: number;
+  /** Segments written last kept in memory, the open one included; default 64 MiB, at least 8 MiB. */
+  readonly recentBytes?: number;
+  /** Log between two checkpoints; default 192 MiB, or an eighth of a smaller store. */
+  readonly checkpointBytes?: number;
+  readonly log?: Log;
+}
+
+export type Store = Blocks & { stats(): BlocksStats };
+
+/** Lay out an empty store. What was on the disk is lost. Durable when it resolves. INVALID. */
+export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<void> {
+  assert(options.storeId.length === 16);
+  await eraseSuperblocks(disk);
+  await writeSuperblock(disk, wordsOf(Uint8Array.from(options.storeId)), {
+    sequence: 1,
+    incarnation: 1,
+    segments: segmentsOf(disk),
+    spaces: 0,
+    position: null,
+    wholeAt: 0,
+    blocks: [],
+  });
+}
+
+/** Segments behind the first MiB, which is the superblocks'. */
+function segmentsOf(disk: Disk): number {
+  const { storeBytesMin, storeBytesMax, segmentBytes } = limits;
+  if (disk.size < storeBytesMin || disk.size > storeBytesMax || disk.size % segmentBytes !== 0) {
+    throw new StorageError(
+      'INVALID',
+      `${disk.name}: ${disk.size} bytes is no size for a store: 16 MiB to 16 TiB, in whole MiB`,
+    );
+  }
+  return disk.size / segmentBytes - 1;
+}
+
+/**
+ * Recover and serve. Rejects with CORRUPT (no store, or one that is damaged where that would mean
+ * serving old data), TOO_NEW, INVALID, MEDIUM_ERROR or DISK_FAILED. The disk stays the caller's to close.
+ */
+export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Promise<Store> {
+  const { disk } = ports;
+  const log = options.log ?? silentLog;
+  const { storeId, superblock: found } = await readSuperblock(disk);
+  const segmentCount = segmentsOf(disk);
+  if (segmentCount < found.segments) {
+    throw new StorageError('CORRUPT', `${disk.name} is smaller than the store on it`);
+  }
+  const superblock: Superblock = {
+    ...found,
+    sequence: found.sequence + 1,
+    incarnation: found.incarnation + 1,
+    segments: segmentCount,
+  };
+  await writeSuperblock(disk, storeId, superblock);
+
+  const hooks = { freed: (_segment: number): void => {} };
+  const segments = new Segments(segmentCount, (segment) => hooks.freed(segment));
+  const content = new Content(segments, new Account(segmentCount));
+  const scanned = await recover(disk, storeId, found, content);
+  if (scanned.badBlocks > 0) {
+    log.error({ blocks: scanned.badBlocks, disk: disk.name }, 'acknowledged blocks are damaged');
+  }
+  const parts = compose(ports, options, { storeId, superblock, content, scanned, hooks, log });
+  await parts.checkpointer.run();
+  log.info({ disk: disk.name, ...parts.recovery }, 'the store is recovered');
+  return new LogStore(parts);
+}
+
+/** The state that the checkpoint and the log behind it lead to. */
+async function recover(
+  disk: Disk,
+  storeId: Uint32Array,
+  superblock: Superblock,
+  content: Content,
+): Promise<ScanResult> {
+  const { segments } = content;
+  await loadCheckpoint(disk, superblock, content);
+  const named = new Set<number>();
+  for (let segment = 1; segment <= segments.count; segment += 1) {
+    if (segments.live(segment) > 0) named.add(segment);
+  }
+  const scanned = await new Scan(disk, storeId, superblock).run((entries) => {
+    for (const entry of entries) content.replay(entry);
+  });
+  for (const segment of scanned.segments) named.add(segment);
+  segments.settleAtOpen(named);
+  return scanned;
+}
+
+interface Recovered {
+  readonly storeId: Uint32Array;
+  readonly superblock: Superblock;
+  readonly content: Content;
+  readonly scanned: ScanResult;
+  readonly hooks: { freed: (segment: number) => void };
+  readonly log: Log;
+}
+
+function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovered): StoreParts {
+  const { disk, clock } = ports;
+  const { storeId, superblock, content, scanned, hooks, log } = recovered;
+  const { segments, account } = content;
+  const ring = new Ring(segments.count, options.recentBytes ?? limits.recentBytes);
+  const cache = new BlockCache(options.cacheBytes ?? limits.cacheBytes);
+  const { incarnation } = superblock;
+  const writer = new LogWriter(
+    { disk, clock, segments, ring, storeId, incarnation },
+    scanned.groupSequence + 1,
+    scanned.segmentSequence + 1,
+  );
+  const checkpointer = new Checkpointer({ disk, clock, storeId, writer, content }, superblock);
+  const room = new Room(writer, segments, checkpointer, account);
+  const cleaner = new Cleaner({ disk, clock, storeId, writer, content, ring, room, log });
+  const operations = new Operations((fire) => clock.soon(fire));
+  const share = Math.floor((segments.count * limits.segmentBytes) / limits.checkpointShare);
+  const keeper = new Keeper({
+    clock,
+    writer,
+    segments,
+    checkpointer,
+    cleaner,
+    room,
+    checkpointBytes: options.checkpointBytes ?? Math.min(limits.checkpointBytes, share),
+    starving: () => operations.starving,
+    resume: () => operations.pump(),
+  });
+  hooks.freed = (segment) => {
+    ring.forget(segment);
+    cache.forget(segment * limits.blocksPerSegment, limits.blocksPerSegment);
+  };
+  const reader = new LogReader(disk, segments, ring, cache, log);
+  const recovery = { groups: scanned.groups, bytes: scanned.bytes };
+  return {
+    clock,
+    content,
+    writer,
+    reader,
+    room,
+    checkpointer,
+    cleaner,
+    operations,
+    keeper,
+    recovery,
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * How far the free segments reach, and for whom. Three may take of them: writers, the cleaner, and checkpoints,
+ * each less than the next, so that whoever waits is waiting for somebody who can go on:
+ * a checkpoint always has room for every dirty page, twice (a crash may come in its middle), the cleaner leaves it that,
+ * and writers leave the cleaner half of what is kept back.
+ */
+import { limits } from '../base/limits.ts';
+import type { Segments } from '../log/segments.ts';
+import type { LogWriter } from '../log/writer.ts';
+import type { Account } from './account.ts';
+import type { Checkpointer } from './checkpoint.ts';
+
+export class Room {
+  readonly #writer: LogWriter;
+  readonly #segments: Segments;
+  readonly #checkpointer: Checkpointer;
+  /** Segments that writers leave. */
+  readonly floor: number;
+  /** Below this many free segments the cleaner begins. */
+  readonly low: number;
+  /** With this many it ends. */
+  readonly high: number;
+
+  constructor(writer: LogWriter, segments: Segments, checkpointer: Checkpointer, account: Account) {
+    this.#writer = writer;
+    this.#segments = segments;
+    this.#checkpointer = checkpointer;
+    const kept = account.keptSegments;
+    this.floor = Math.ceil(kept / 2);
+    this.low = this.floor + Math.ceil(kept / 8);
+    this.high = this.floor + Math.ceil(kept / 4);
+  }
+
+  get #blocks(): number {
+    return this.#writer.roomBlocks - this.#checkpointer.debtBlocks;
+  }
+
+  /** Whether a writer may append `blocks`, which touch at most `pages` more pages. */
+  forWriter(blocks: number, pages: number): boolean {
+    const wanted = blocks + (blocks >> 5) + 2 * pages + 4;
+    return this.#blocks - this.floor * limits.segmentContentBlocks >= wanted;
+  }
+
+  /** Whether the cleaner may move `blocks`, each perhaps of a leaf and a parent of its own. */
+  forCleaner(blocks: number): boolean {
+    return this.#blocks - 2 * limits.segmentContentBlocks >= blocks * 5 + 8;
+  }
+
+  /** Whether free segments are short. */
+  get short(): boolean {
+    const debt = Math.ceil(this.#checkpointer.debtBlocks / limits.segmentContentBlocks);
+    return this.#segments.free - debt < this.low;
+  }
+
+  /** Segments that are missing until the cleaner may rest. */
+  get missing(): number {
+    return this.high - this.#segments.free;
+  }
+}

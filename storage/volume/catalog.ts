@@ -1,0 +1,385 @@
+/**
+ * The virtual disks of a store: made, named, resized, removed, restored and purged, each as a
+ * Directory transaction, with an intent where the blocks must follow (see intents.ts).
+ *
+ * - A record and its address space exist together or not at all, whatever crashes.
+ * - A name is unique among the living; a removed disk keeps its content, and its promise, until it
+ *   is purged: 24 h later, or earlier, oldest first, when the space is needed.
+ * - An address space and an id are never used twice.
+ */
+import type { Clock } from '../base/clock.ts';
+import { StorageError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { Serial } from '../base/serial.ts';
+import type { Directory, Revision } from '../cluster/directory.ts';
+import { type Blocks, blockBytes } from '../map/blocks.ts';
+import { dropSpace, encodeIntent, flushed, type Intent, keys } from './intents.ts';
+import { limits } from './limits.ts';
+import { encodeCounter, encodeName, type Loaded, load } from './load.ts';
+import { keptUntil, Purger } from './purger.ts';
+import { attributesFault, encodeRecord, nameFault, refuse, sizeFault } from './record.ts';
+import { type CatalogListener, type Held, Shelf } from './shelf.ts';
+import { trim } from './trim.ts';
+import type { DiskRecord } from './volume.ts';
+
+export interface CatalogPorts {
+  readonly directory: Directory;
+  readonly blocks: Blocks;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface NewDisk {
+  readonly name: string;
+  /** Bytes, a multiple of 4096. */
+  readonly size: number;
+  /** Default 512. */
+  readonly sectorBytes?: 512 | 4096;
+  /** Thick: room for every block is promised. Default false. */
+  readonly reserved?: boolean;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+export class Catalog {
+  readonly #ports: CatalogPorts;
+  readonly #shelf: Shelf;
+  readonly #purger: Purger;
+  readonly #serial = new Serial();
+  #nextRef: { value: number; modified: Revision };
+  #stopSweep: () => void = () => {};
+
+  private constructor(ports: CatalogPorts, loaded: Loaded) {
+    this.#ports = ports;
+    this.#shelf = new Shelf(ports.directory, loaded.disks);
+    this.#purger = new Purger(ports, this.#shelf);
+    this.#nextRef = loaded.nextRef;
+  }
+
+  /** Reads the records, finishes or undoes what a crash interrupted. CORRUPT, TOO_NEW. */
+  static async open(ports: CatalogPorts): Promise<Catalog> {
+    const catalog = new Catalog(ports, await load(ports));
+    catalog.#sweepLater();
+    return catalog;
+  }
+
+  /** Living disks, by name. */
+  list(): readonly DiskRecord[] {
+    return this.#shelf.list();
+  }
+
+  /** Removed disks that can still be restored, the oldest removal first. */
+  removed(): readonly DiskRecord[] {
+    return this.#shelf.removed();
+  }
+
+  /** By id, living or removed. */
+  get(id: string): DiskRecord | null {
+    return this.#shelf.get(id);
+  }
+
+  /** The living disk of that name. */
+  find(name: string): DiskRecord | null {
+    return this.#shelf.find(name);
+  }
+
+  /** Until when (wall clock, ms) a removed disk is kept unless its space is needed. */
+  keptUntil(record: DiskRecord): number | null {
+    return keptUntil(record);
+  }
+
+  /** Told of every change once it is durable. */
+  listen(listener: CatalogListener): () => void {
+    return this.#shelf.listen(listener);
+  }
+
+  /** INVALID, EXISTS, NO_SPACE (a thick disk). Removed disks give way when space is short. */
+  async create(wanted: NewDisk): Promise<DiskRecord> {
+    refuse(`disk "${wanted.name}"`, nameFault(wanted.name));
+    refuse(`disk "${wanted.name}"`, sizeFault(wanted.size));
+    refuse(`disk "${wanted.name}"`, attributesFault(wanted.attributes ?? {}));
+    const { sectorBytes = 512 } = wanted;
+    if (sectorBytes !== 512 && sectorBytes !== 4096) refuse('sector size', '512 or 4096 bytes');
+    return await this.#serial.run(() => this.#create(wanted));
+  }
+
+  async #create(wanted: NewDisk): Promise<DiskRecord> {
+    const { blocks, clock, random } = this.#ports;
+    this.#shelf.checkOpen();
+    this.#shelf.checkNameFree(wanted.name);
+    if (this.#shelf.size >= limits.disks) {
+      throw new StorageError('INVALID', `a store holds at most ${limits.disks} disks`);
+    }
+    const ref = this.#nextRef.value;
+    if (ref > limits.refMax) throw new StorageError('INVALID', 'no address space is left');
+    const record: DiskRecord = {
+      id: Buffer.from(random.bytes(16)).toString('hex'),
+      ref,
+      name: wanted.name,
+      size: wanted.size,
+      sectorBytes: wanted.sectorBytes ?? 512,
+      physicalSectorBytes: 4096,
+      reserved: wanted.reserved ?? false,
+      created: clock.wall(),
+      removed: null,
+      attributes: Object.freeze({ ...wanted.attributes }),
+    };
+    const { id, name } = record;
+    const began = await this.#shelf.commit(
+      [
+        { key: keys.ref, modified: this.#nextRef.modified },
+        { key: keys.name(name), modified: 0n },
+        { key: keys.disk(id), modified: 0n },
+        { key: keys.intent(id), modified: 0n },
+      ],
+      [
+        { key: keys.ref, value: encodeCounter(ref + 1) },
+        { key: keys.name(name), value: encodeName(id) },
+        { key: keys.intent(id), value: encodeIntent({ op: 'create', ref, name }) },
+      ],
+    );
+    this.#nextRef = { value: ref + 1, modified: began };
+    try {
+      const promised = promisedBlocks(record);
+      await this.#purger.withSpace(promised * blockBytes, () => blocks.create(ref, promised));
+      await flushed(blocks);
+    } catch (error) {
+      await this.#undoCreate(record, began);
+      throw error;
+    }
+    const modified = await this.#shelf.commit(
+      [{ key: keys.intent(id), modified: began }],
+      [
+        { key: keys.disk(id), value: encodeRecord(record) },
+        { key: keys.intent(id), value: null },
+      ],
+    );
+    this.#shelf.put(record, modified, 'created');
+    return record;
+  }
+
+  /** What cannot be undone now (the disk failed) is undone at the next open. */
+  async #undoCreate(record: DiskRecord, began: Revision): Promise<void> {
+    const { blocks, log } = this.#ports;
+    try {
+      await dropSpace(blocks, record.ref);
+      await this.#shelf.commit(
+        [{ key: keys.intent(record.id), modified: began }],
+        [
+          { key: keys.name(record.name), value: null },
+          { key: keys.intent(record.id), value: null },
+        ],
+      );
+    } catch (err) {
+      log.warn({ err, disk: record.name }, 'a disk that could not be made is undone at next start');
+    }
+  }
+
+  /** NOT_FOUND, INVALID, EXISTS. */
+  async rename(id: string, name: string): Promise<DiskRecord> {
+    refuse(`disk "${name}"`, nameFault(name));
+    return await this.#serial.run(async () => {
+      const { record, modified } = this.#shelf.heldLiving(id);
+      if (record.name === name) return record;
+      this.#shelf.checkNameFree(name);
+      const renamed = { ...record, name };
+      const revision = await this.#shelf.commit(
+        [
+          { key: keys.disk(id), modified },
+          { key: keys.name(name), modified: 0n },
+        ],
+        [
+          { key: keys.disk(id), value: encodeRecord(renamed) },
+          { key: keys.name(record.name), value: null },
+          { key: keys.name(name), value: encodeName(id) },
+        ],
+      );
+      return this.#shelf.put(renamed, revision, 'updated');
+    });
+  }
+
+  /** Replace the attributes with what `change` makes of them. NOT_FOUND, INVALID. */
+  async setAttributes(
+    id: string,
+    change: (old: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
+  ): Promise<DiskRecord> {
+    return await this.#serial.run(async () => {
+      const { record, modified } = this.#shelf.held(id);
+      const attributes = Object.freeze({ ...change(record.attributes) });
+      refuse(`disk "${record.name}"`, attributesFault(attributes));
+      const changed = { ...record, attributes };
+      const revision = await this.#shelf.commit(
+        [{ key: keys.disk(id), modified }],
+        [{ key: keys.disk(id), value: encodeRecord(changed) }],
+      );
+      return this.#shelf.put(changed, revision, 'updated');
+    });
+  }
+
+  /**
+   * Growing shows at once. Shrinking needs `force` and loses what lies past the new end, for good.
+   * NOT_FOUND, INVALID, NO_SPACE (a thick disk), BUSY (an earlier shrink has not ended).
+   */
+  async resize(id: string, size: number, options: { force?: boolean } = {}): Promise<DiskRecord> {
+    refuse('new size', sizeFault(size));
+    return await this.#serial.run(async () => {
+      const held = this.#shelf.heldLiving(id);
+      const { record } = held;
+      if (size === record.size) return record;
+      if (size > record.size) return await this.#grow(held, size);
+      if (options.force !== true) {
+        throw new StorageError(
+          'INVALID',
+          `disk "${record.name}" has ${record.size} bytes; shrinking it loses what lies past ` +
+            `${size} for good and must be forced`,
+        );
+      }
+      return await this.#shrink(held, size);
+    });
+  }
+
+  async #grow({ record, modified }: Held, size: number): Promise<DiskRecord> {
+    const grown = { ...record, size };
+    const more = promisedBlocks(grown) - promisedBlocks(record);
+    if (more > 0) {
+      await this.#purger.withSpace(more * blockBytes, () =>
+        this.#ports.blocks.reserve(record.ref, promisedBlocks(grown)),
+      );
+    }
+    // A crash here leaves a promise that is too large; load.ts sets it right.
+    const revision = await this.#shelf.commit(
+      [
+        { key: keys.disk(record.id), modified },
+        { key: keys.intent(record.id), modified: 0n },
+      ],
+      [{ key: keys.disk(record.id), value: encodeRecord(grown) }],
+    );
+    return this.#shelf.put(grown, revision, 'resized');
+  }
+
+  async #shrink({ record, modified }: Held, size: number): Promise<DiskRecord> {
+    const shrunk = { ...record, size };
+    const intent: Intent = {
+      op: 'trim',
+      ref: record.ref,
+      from: size / blockBytes,
+      to: record.size / blockBytes,
+      reserved: promisedBlocks(shrunk),
+    };
+    const revision = await this.#shelf.commit(
+      [
+        { key: keys.disk(record.id), modified },
+        { key: keys.intent(record.id), modified: 0n },
+      ],
+      [
+        { key: keys.disk(record.id), value: encodeRecord(shrunk) },
+        { key: keys.intent(record.id), value: encodeIntent(intent) },
+      ],
+    );
+    // From here on the open volume refuses what lies past the end, so nothing lands behind the trim.
+    this.#shelf.put(shrunk, revision, 'resized');
+    await trim(this.#ports, intent.ref, intent.from, intent.to);
+    if (record.reserved) await this.#ports.blocks.reserve(record.ref, intent.reserved);
+    await flushed(this.#ports.blocks);
+    await this.#shelf.commit(
+      [{ key: keys.intent(record.id), modified: revision }],
+      [{ key: keys.intent(record.id), value: null }],
+    );
+    return shrunk;
+  }
+
+  /** The name is free at once; the content is kept (see `keptUntil`). NOT_FOUND. */
+  async remove(id: string): Promise<DiskRecord> {
+    return await this.#serial.run(async () => {
+      const { record, modified } = this.#shelf.heldLiving(id);
+      const removed = { ...record, removed: this.#ports.clock.wall() };
+      const revision = await this.#shelf.commit(
+        [{ key: keys.disk(id), modified }],
+        [
+          { key: keys.disk(id), value: encodeRecord(removed) },
+          { key: keys.name(record.name), value: null },
+        ],
+      );
+      this.#purger.noteRemoved(id);
+      return this.#shelf.put(removed, revision, 'removed');
+    });
+  }
+
+  /** Restore a removed disk, under a new name if the old one is taken. NOT_FOUND, EXISTS. */
+  async undelete(id: string, name?: string): Promise<DiskRecord> {
+    if (name !== undefined) refuse(`disk "${name}"`, nameFault(name));
+    return await this.#serial.run(async () => {
+      const { record, modified } = this.#shelf.heldRemoved(id);
+      const restored = { ...record, name: name ?? record.name, removed: null };
+      this.#shelf.checkNameFree(restored.name);
+      const revision = await this.#shelf.commit(
+        [
+          { key: keys.disk(id), modified },
+          { key: keys.name(restored.name), modified: 0n },
+        ],
+        [
+          { key: keys.disk(id), value: encodeRecord(restored) },
+          { key: keys.name(restored.name), value: encodeName(id) },
+        ],
+      );
+      this.#purger.noteRestored(id);
+      return this.#shelf.put(restored, revision, 'restored');
+    });
+  }
+
+  /** Give a removed disk's space back now; it cannot be restored any more. NOT_FOUND. */
+  async purge(id: string): Promise<void> {
+    await this.#serial.run(() => this.#purger.purge(this.#shelf.heldRemoved(id)));
+  }
+
+  /** Whether purging could help a writer that met NO_SPACE. */
+  reclaimable(): boolean {
+    return this.#shelf.removed().length > 0;
+  }
+
+  /** Rises with every purge: what a caller of `reclaim` saw when it met NO_SPACE. */
+  get purges(): number {
+    return this.#purger.purges;
+  }
+
+  /**
+   * Make room for `bytes` by purging removed disks, oldest first. `seen` is `purges` at the time of
+   * the NO_SPACE: who waited while others purged tries again before more is given up. True: try again.
+   */
+  async reclaim(bytes: number, seen: number): Promise<boolean> {
+    return await this.#serial.run(async () => {
+      if (this.purges !== seen && this.#ports.blocks.total().free >= bytes) return true;
+      return await this.#purger.reclaim(bytes);
+    });
+  }
+
+  /** Purge what is due, and the oldest removed disks when space is low. */
+  async sweep(): Promise<void> {
+    await this.#serial.run(() => this.#purger.sweep());
+  }
+
+  #sweepLater(): void {
+    this.#stopSweep = this.#ports.clock.after(limits.sweepMs, () => {
+      this.sweep().then(
+        () => this.#shelf.closed || this.#sweepLater(),
+        (err: unknown) => {
+          this.#ports.log.error(
+            { err },
+            'removed disks cannot be purged; tried again at next start',
+          );
+        },
+      );
+    });
+  }
+
+  /** Ends when the change in hand has ended; later calls are refused. */
+  async close(): Promise<void> {
+    this.#shelf.closed = true;
+    this.#stopSweep();
+    await this.#serial.idle();
+  }
+}
+
+const promisedBlocks = (record: DiskRecord): number =>
+  record.reserved ? record.size / blockBytes : 0;

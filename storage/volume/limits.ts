@@ -1,0 +1,36 @@
+/** The bounds of the volume layer, each with its reason; relations are asserted at import. */
+import assert from 'node:assert/strict';
+import { blockBytes } from '../map/blocks.ts';
+
+export const limits = {
+  /** RFC 1123 label and the longest name that leaves room for an IQN of 223 bytes around it. */
+  nameLength: 63,
+  /** One block: the smallest thing that can be stored. */
+  diskBytesMin: blockBytes,
+  /** 1 PiB: far below 2^53, so byte offsets stay exact, and above what any host addresses today. */
+  diskBytesMax: 2 ** 50,
+  /** Living and removed; their records fit the embedded Directory with room for their attributes. */
+  disks: 4096,
+  /** All attributes of one disk, keys and values, in characters: an access list of some hundreds. */
+  attributeLength: 64 * 1024,
+  /** Address spaces are numbered in 32 bits on disk and a number is never used twice. */
+  refMax: 2 ** 32 - 1,
+  /** How long a removed disk can be restored, unless its space is needed: a day to notice. */
+  keepRemovedMs: 24 * 60 * 60 * 1000,
+  /** How often due removals and low space are looked at: coarse, it only gives space back. */
+  sweepMs: 60_000,
+  /** Below this share of the capacity removed disks are given back without waiting for a writer. */
+  lowSpaceShare: 0.02,
+  /** Zeroes are written in pieces of this size: a quarter of a log segment. */
+  zeroPieceBytes: 256 * 1024,
+  /** Pieces of zeroes in flight: enough to keep a group commit full, at 1 MiB of staging. */
+  zeroPieces: 4,
+  /** Blocks unmapped in one call (1 GiB): about a millisecond of walking the map. */
+  unmapPieceBlocks: 256 * 1024,
+  /** Extents looked at before others get their turn. */
+  extentsPerTurn: 1024,
+} as const;
+
+assert.equal(limits.zeroPieceBytes % blockBytes, 0);
+assert.equal(limits.diskBytesMax % blockBytes, 0);
+assert(limits.diskBytesMax <= Number.MAX_SAFE_INTEGER);

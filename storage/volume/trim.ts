@@ -1,0 +1,27 @@
+/**
+ * Give back what a shrunk disk leaves behind, however far it reached: holes are stepped over, data
+ * is unmapped in bounded pieces, and others get their turn in between.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Blocks } from '../map/blocks.ts';
+import { unmapped } from './intents.ts';
+import { limits } from './limits.ts';
+
+/** Unmap blocks `from`…`to`-1; durable when it resolves. */
+export async function trim(
+  ports: { readonly blocks: Blocks; readonly clock: Clock },
+  ref: number,
+  from: number,
+  to: number,
+): Promise<void> {
+  const { blocks, clock } = ports;
+  let looked = 0;
+  for (let at = from; at < to; ) {
+    const extent = blocks.extent(ref, at, Math.min(to - at, limits.unmapPieceBlocks));
+    if (extent.mapped) await unmapped(blocks, ref, at, extent.count);
+    at += extent.count;
+    if (++looked % limits.extentsPerTurn === 0) {
+      await new Promise<void>((resolve) => clock.soon(resolve));
+    }
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * A BlockDevice in memory, for examples, tests and benchmarks. It keeps nothing after the process.
+ *
+ * Thin: 64 KiB pieces are allocated on the first write to them and given back when unmapped whole.
+ * Every call completes before it returns, so writes are "durable" in the only sense RAM has.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  type BlockDevice,
+  type Completion,
+  type DeviceAllocation,
+  type DeviceCapabilities,
+  type DeviceChange,
+  DeviceError,
+  type DeviceIdentity,
+  type DeviceListener,
+} from './scsi/device.ts';
+
+const PIECE_BYTES = 64 * 1024;
+
+export interface RamDeviceOptions {
+  /** Size; a multiple of `sectorBytes`. */
+  readonly bytes: number;
+  readonly sectorBytes?: 512 | 4096;
+  readonly physicalSectorBytes?: number;
+  readonly identity?: Partial<DeviceIdentity>;
+  readonly capabilities?: Partial<DeviceCapabilities>;
+}
+
+export class RamDevice implements BlockDevice {
+  readonly identity: DeviceIdentity;
+  readonly sectorBytes: number;
+  readonly physicalSectorBytes: number;
+  #sectors: number;
+  #capabilities: DeviceCapabilities;
+  #pieces: (Uint8Array | undefined)[] = [];
+  readonly #listeners = new Set<DeviceListener>();
+
+  constructor(options: RamDeviceOptions) {
+    this.sectorBytes = options.sectorBytes ?? 512;
+    this.physicalSectorBytes = options.physicalSectorBytes ?? 4096;
+    if (!Number.isSafeInteger(options.bytes) || options.bytes % this.sectorBytes !== 0) {
+      throw new RangeError(`size must be a multiple of ${this.sectorBytes} bytes`);
+    }
+    this.#sectors = options.bytes / this.sectorBytes;
+    this.identity = { ...randomIdentity(), ...options.identity };
+    this.#capabilities = {
+      readOnly: false,
+      thin: true,
+      unmapGranularity: PIECE_BYTES,
+      writeBack: false,
+      removable: false,
+      solidState: true,
+      atomicBytes: 0,
+      ...options.capabilities,
+    };
+  }
+
+  get sectors(): number {
+    return this.#sectors;
+  }
+
+  get capabilities(): DeviceCapabilities {
+    return this.#capabilities;
+  }
+
+  /** Change the size; what lies beyond a smaller one is gone. */
+  resize(bytes: number): void {
+    if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes % this.sectorBytes !== 0) {
+      throw new RangeError(`size must be a multiple of ${this.sectorBytes} bytes`);
+    }
+    const old = this.#sectors * this.sectorBytes;
+    if (bytes < old) this.#clear(bytes, old - bytes);
+    this.#sectors = bytes / this.sectorBytes;
+    this.#tell('capacity');
+  }
+
+  setCapabilities(change: Partial<DeviceCapabilities>): void {
+    this.#capabilities = { ...this.#capabilities, ...change };
+    this.#tell('capabilities');
+  }
+
+  readNow(offset: number, length: number, into: Uint8Array, at: number): boolean {
+    let done = 0;
+    while (done < length) {
+      const inPiece = (offset + done) % PIECE_BYTES;
+      const step = Math.min(PIECE_BYTES - inPiece, length - done);
+      const piece = this.#pieces[Math.floor((offset + done) / PIECE_BYTES)];
+      if (piece === undefined) into.fill(0, at + done, at + done + step);
+      else if (step === PIECE_BYTES) into.set(piece, at + done);
+      else into.set(piece.subarray(inPiece, inPiece + step), at + done);
+      done += step;
+    }
+    return true;
+  }
+
+  read(offset: number, length: number, into: Uint8Array, at: number, done: Completion): void {
+    this.readNow(offset, length, into, at);
+    done.complete(null);
+  }
+
+  write(offset: number, data: Uint8Array, _fua: boolean, done: Completion): void {
+    if (this.#capabilities.readOnly) {
+      done.complete(new DeviceError('readOnly', 'the device is read-only'));
+      return;
+    }
+    this.#put(offset, data);
+    done.complete(null);
+  }
+
+  flush(done: Completion): void {
+    done.complete(null);
+  }
+
+  unmap(offset: number, length: number, done: Completion): void {
+    this.#clear(offset, length);
+    done.complete(null);
+  }
+
+  writeZeroes(offset: number, length: number, _mayUnmap: boolean, done: Completion): void {
+    this.#clear(offset, length);
+    done.complete(null);
+  }
+
+  compareAndWrite(offset: number, compare: Uint8Array, write: Uint8Array, done: Completion): void {
+    const now = new Uint8Array(compare.length);
+    this.readNow(offset, compare.length, now, 0);
+    const differs = now.findIndex((byte, i) => byte !== compare[i]);
+    if (differs >= 0) {
+      done.complete(new DeviceError('miscompare', 'the data differ', differs));
+      return;
+    }
+    this.#put(offset, write);
+    done.complete(null);
+  }
+
+  allocation(offset: number, length: number): DeviceAllocation {
+    const first = Math.floor(offset / PIECE_BYTES);
+    const mapped = this.#pieces[first] !== undefined;
+    const end = offset + length;
+    let piece = first + 1;
+    while (piece * PIECE_BYTES < end && (this.#pieces[piece] !== undefined) === mapped) piece++;
+    return { mapped, length: Math.min(end, piece * PIECE_BYTES) - offset };
+  }
+
+  listen(listener: DeviceListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #put(offset: number, data: Uint8Array): void {
+    let done = 0;
+    while (done < data.length) {
+      const index = Math.floor((offset + done) / PIECE_BYTES);
+      const inPiece = (offset + done) % PIECE_BYTES;
+      const step = Math.min(PIECE_BYTES - inPiece, data.length - done);
+      let piece = this.#pieces[index];
+      if (piece === undefined) {
+        piece = new Uint8Array(PIECE_BYTES);
+        this.#pieces[index] = piece;
+      }
+      piece.set(step === data.length ? data : data.subarray(done, done + step), inPiece);
+      done += step;
+    }
+  }
+
+  #clear(offset: number, length: number): void {
+    let done = 0;
+    while (done < length) {
+      const index = Math.floor((offset + done) / PIECE_BYTES);
+      const inPiece = (offset + done) % PIECE_BYTES;
+      const step = Math.min(PIECE_BYTES - inPiece, length - done);
+      if (step === PIECE_BYTES) this.#pieces[index] = undefined;
+      else this.#pieces[index]?.fill(0, inPiece, inPiece + step);
+      done += step;
+    }
+  }
+
+  #tell(change: DeviceChange): void {
+    for (const listener of this.#listeners) listener.changed(change);
+  }
+}
+
+/** An identity of its own for each device: NAA type 6 (SPC-4 7.8.6.6.5) and the same as a serial. */
+function randomIdentity(): DeviceIdentity {
+  const naa = new Uint8Array(randomBytes(16));
+  naa[0] = 0x60 | (naa[0]! & 0x0f);
+  return {
+    naa,
+    serial: Buffer.from(naa).toString('hex'),
+    vendor: 'NODE',
+    product: 'RAM DISK',
+    revision: '0001',
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * Every bound of scsi/, with its reason. What an initiator must know of them is in VPD page B0h,
+ * which is made from these numbers, so what is announced is what is enforced.
+ */
+import { strict as assert } from 'node:assert';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const scsiLimits = {
+  /** Flat space addressing ends here (SAM-5 4.7.4). */
+  lun: 16383,
+
+  /** One READ, WRITE, VERIFY with data, ORWRITE: what a session may have to hold for one command.
+   *  Linux, Windows and ESXi split above what VPD B0h says; 4 MiB is beyond what they send. */
+  transferBytes: 4 * MiB,
+  /** Optimal transfer length: one segment of the log below, and iSCSI's usual MaxBurstLength order. */
+  optimalTransferBytes: MiB,
+
+  /** COMPARE AND WRITE: hosts lock with one sector; 64 KiB is one chunk of the store, so one atomic
+   *  call. The field of VPD B0h is one byte, so also at most 255 blocks. */
+  compareBytes: 64 * KiB,
+  compareBlocks: 255,
+
+  /** Blocks one UNMAP may name in total, and its descriptors (VPD B0h): 512 MiB of 512-byte sectors
+   *  keeps the round trips few and a command well below a host's timer. */
+  unmapBlocks: 1024 * 1024,
+  unmapDescriptors: 256,
+
+  /** WRITE SAME: zeros are cheap, a pattern is real writing and must end before a host's 30 s timer. */
+  writeSameBytes: 256 * MiB,
+
+  /** One call to the device for a long pattern write or verify. Also the size of a scratch buffer. */
+  pieceBytes: 256 * KiB,
+  /** One call of `unmap` or `writeZeroes`; metadata work, so larger, but an abort is seen in between. */
+  zeroPieceBytes: 64 * MiB,
+  /** Scratch buffers of one logical unit: long commands beyond that take turns (1 MiB in all). */
+  scratchBuffers: 4,
+  /** Pieces that completed at once before a long command lets others run: well under 10 ms. */
+  piecesPerTurn: 8,
+  /** Tries of one ORWRITE piece against writers that change the blocks in between; then BUSY. */
+  orWriteTries: 64,
+
+  /** Unit attentions kept per nexus and unit. There are fewer kinds than that, and a kind is queued
+   *  once, so nothing is lost; the bound is for the day someone adds kinds. */
+  attentions: 24,
+
+  /** Registrations of persistent reservations per unit: 256 hosts with some paths each. Also bounds
+   *  READ KEYS and READ FULL STATUS (256 × 280 bytes). */
+  registrations: 512,
+  /** PERSISTENT RESERVE OUT parameter list: 24 bytes and a TransportID of an IQN (223 bytes). */
+  reserveOutBytes: 512,
+  /** MODE SELECT parameter list: header, block descriptor, and each page once; generous. */
+  modeSelectBytes: 1024,
+  /** GET LBA STATUS: descriptors in one answer, and calls to the device to merge neighbours. */
+  lbaStatusDescriptors: 256,
+  lbaStatusCalls: 1024,
+} as const;
+
+const l = scsiLimits;
+assert(l.compareBytes <= l.transferBytes);
+assert(
+  2 * l.compareBytes <= l.pieceBytes,
+  'ORWRITE keeps the old and the new piece in one scratch',
+);
+assert(l.optimalTransferBytes <= l.transferBytes);
+assert(l.pieceBytes % 4096 === 0 && l.zeroPieceBytes % 4096 === 0 && l.compareBytes % 4096 === 0);
+assert(l.unmapDescriptors * 16 + 8 <= 0xffff, 'the list length is a 16-bit field');
+assert(l.transferBytes / 512 <= 0xffff, 'a READ(10) can ask for the maximum');

@@ -1,0 +1,233 @@
+/**
+ * A logical unit over a block device (SAM-5 4.6.18): the gate every command goes through, and the
+ * state that commands share: unit attentions per nexus, reservations, mode parameters, medium.
+ *
+ * The order of checks is the standard's precedence: reservation conflict (SAM-5 5.3.3), unit
+ * attention (5.14), opcode and CDB, medium, write protection, then what the command itself asks.
+ */
+import { strict as assert } from 'node:assert';
+import { AttentionQueue } from './attention.ts';
+import { u8 } from './bytes.ts';
+import { Access, type Command } from './command.ts';
+import type { BlockDevice, DeviceChange, DeviceError, DeviceListener } from './device.ts';
+import { failTask } from './device-failure.ts';
+import { commandOf, hasActions } from './dispatch.ts';
+import { ModeParameters } from './mode-parameters.ts';
+import { initiatorPort, type Nexus } from './nexus.ts';
+import { fieldInCdb, setCheck } from './outcome.ts';
+import type { ReservationStore } from './reservation-store.ts';
+import { Reservations } from './reservations.ts';
+import { ScratchPool } from './scratch.ts';
+import { Sense, type SenseCode, type SenseDetail } from './sense.ts';
+import { ScsiStatus } from './status.ts';
+import type { TargetView } from './target-view.ts';
+import { type Task, Transfer } from './task.ts';
+import type { Unit } from './unit.ts';
+
+export interface LogicalUnitOptions {
+  readonly lun: number;
+  readonly device: BlockDevice;
+  readonly target: TargetView;
+  readonly reservations: ReservationStore;
+}
+
+/** What a unit keeps of one attached nexus. */
+export interface NexusState {
+  readonly nexus: Nexus;
+  readonly attentions: AttentionQueue;
+  /** PREVENT ALLOW MEDIUM REMOVAL: this nexus prevents it. */
+  preventing: boolean;
+}
+
+export class LogicalUnit implements Unit, DeviceListener {
+  readonly lun: number;
+  readonly device: BlockDevice;
+  readonly target: TargetView;
+  readonly mode = new ModeParameters();
+  readonly reservations: Reservations;
+  readonly scratch = new ScratchPool();
+  /** The medium of a removable unit was ejected. */
+  ejected = false;
+  /** Who holds the SPC-2 RESERVE, or null. */
+  legacyHolder: Nexus | null = null;
+  readonly #states = new Map<Nexus, NexusState>();
+  readonly #stopListening: () => void;
+
+  constructor(options: LogicalUnitOptions) {
+    const { device } = options;
+    assert(device.sectorBytes === 512 || device.sectorBytes === 4096, 'sector size');
+    assert(device.sectors >= 1, 'a device has at least one sector');
+    assert(device.identity.naa.length === 16 && (device.identity.naa[0] ?? 0) >> 4 === 6, 'NAA-6');
+    this.lun = options.lun;
+    this.device = device;
+    this.target = options.target;
+    this.reservations = new Reservations(this, options.reservations);
+    this.#stopListening = device.listen(this);
+  }
+
+  /** D_SENSE of the control mode page: which format sense data has. */
+  get descriptorSense(): boolean {
+    return this.mode.descriptorSense;
+  }
+
+  close(): void {
+    this.#stopListening();
+  }
+
+  // --- nexuses and unit attentions ---
+
+  attach(nexus: Nexus): void {
+    assert(!this.#states.has(nexus));
+    const state = { nexus, attentions: new AttentionQueue(), preventing: false };
+    state.attentions.post(Sense.powerOn);
+    this.#states.set(nexus, state);
+  }
+
+  detach(nexus: Nexus): void {
+    this.#states.delete(nexus);
+    this.reservations.forget(nexus);
+    if (this.legacyHolder === nexus) this.legacyHolder = null;
+  }
+
+  state(nexus: Nexus): NexusState {
+    const state = this.#states.get(nexus);
+    assert(state, 'the nexus is not attached to this unit');
+    return state;
+  }
+
+  /** Whether any nexus prevents medium removal. */
+  get removalPrevented(): boolean {
+    for (const state of this.#states.values()) if (state.preventing) return true;
+    return false;
+  }
+
+  /** A unit attention for every nexus but `except`. */
+  post(code: SenseCode, except: Nexus | null): void {
+    for (const state of this.#states.values()) {
+      if (state.nexus !== except) state.attentions.post(code);
+    }
+  }
+
+  postTo(nexus: Nexus, code: SenseCode): void {
+    this.#states.get(nexus)?.attentions.post(code);
+  }
+
+  drop(nexus: Nexus, code: SenseCode): void {
+    this.#states.get(nexus)?.attentions.drop(code);
+  }
+
+  /** The attached nexuses of an initiator port through a relative target port. */
+  nexusesOf(port: string, relativePort: number): Nexus[] {
+    const found: Nexus[] = [];
+    for (const { nexus } of this.#states.values()) {
+      if (nexus.relativePort === relativePort && initiatorPort(nexus) === port) found.push(nexus);
+    }
+    return found;
+  }
+
+  /** LOGICAL UNIT RESET (SAM-5 6.3.3); persistent reservations stay. */
+  reset(code: SenseCode): void {
+    this.legacyHolder = null;
+    this.mode.reset();
+    for (const state of this.#states.values()) state.preventing = false;
+    this.post(code, null);
+  }
+
+  changed(change: DeviceChange): void {
+    if (change === 'capacity') this.post(Sense.capacityChanged, null);
+    else if (change === 'identity') this.post(Sense.inquiryChanged, null);
+    else {
+      this.post(Sense.modeChanged, null);
+      this.post(Sense.inquiryChanged, null);
+    }
+  }
+
+  // --- commands ---
+
+  /** Whether writes of `nexus` are refused, and by what. */
+  protection(nexus: Nexus): SenseCode | null {
+    if (nexus.readOnly || this.device.capabilities.readOnly) return Sense.writeProtected;
+    return this.mode.softwareWriteProtect ? Sense.softwareWriteProtected : null;
+  }
+
+  start(task: Task): boolean {
+    task.status = ScsiStatus.good;
+    task.sense = null;
+    task.dataIn = null;
+    task.transfer = Transfer.none;
+    task.offset = 0;
+    task.length = 0;
+    task.fua = false;
+    const command = commandOf(task.cdb);
+    if (command !== null && this.#conflicts(command, task)) {
+      task.status = ScsiStatus.reservationConflict;
+      return false;
+    }
+    const state = this.state(task.nexus);
+    if (state.attentions.pending && !command?.attentionExempt) {
+      const code = state.attentions.take();
+      assert(code);
+      this.check(task, code);
+      return false;
+    }
+    if (command === null) return this.#unknown(task);
+    if (command.supported !== null && !command.supported(this)) return this.#unknown(task);
+    return this.#admit(command, task);
+  }
+
+  #admit(command: Command, task: Task): boolean {
+    const { refused } = command;
+    for (let i = 1; i < refused.length; i++) {
+      const wrong = u8(task.cdb, i) & (refused[i] ?? 0);
+      if (wrong !== 0) return this.badField(task, i, 31 - Math.clz32(wrong));
+    }
+    if (command.medium && this.ejected) {
+      this.check(task, Sense.mediumNotPresent);
+      return false;
+    }
+    if (command.writes) {
+      const code = this.protection(task.nexus);
+      if (code !== null) {
+        this.check(task, code);
+        return false;
+      }
+    }
+    task.transfer = command.transfer;
+    return command.start === null || command.start(this, task);
+  }
+
+  #unknown(task: Task): false {
+    // SPC-4 4.3.4.2: a service action that is not supported is an invalid field, not an opcode.
+    if (hasActions(u8(task.cdb, 0))) return this.badField(task, 1, 4);
+    this.check(task, Sense.invalidOpcode);
+    return false;
+  }
+
+  #conflicts(command: Command, task: Task): boolean {
+    if (this.legacyHolder !== null) {
+      if (this.legacyHolder !== task.nexus && !command.whileReserved) return true;
+    }
+    if (!this.reservations.held) return false;
+    const access = command.accessOf === null ? command.access : command.accessOf(task.cdb);
+    return access !== Access.always && this.reservations.conflicts(access, task.nexus);
+  }
+
+  execute(task: Task, dataOut: Uint8Array | null): void {
+    const command = commandOf(task.cdb);
+    assert(command, 'execute without start');
+    command.execute(this, task, dataOut);
+  }
+
+  fail(task: Task, error: DeviceError): void {
+    failTask(this, task, error);
+  }
+
+  check(task: Task, code: SenseCode, detail?: SenseDetail): void {
+    setCheck(task, code, this.descriptorSense, detail);
+  }
+
+  /** INVALID FIELD IN CDB; always false. */
+  badField(task: Task, byte: number, bit?: number): false {
+    return fieldInCdb(task, this.descriptorSense, byte, bit);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * A SCSI target device with one target port group: LUN → logical unit, and the nexuses attached to it.
+ *
+ * Routes the 8-byte LUN of a command (SAM-5 4.7) and posts the unit attentions that concern the
+ * target as a whole: REPORTED LUNS DATA HAS CHANGED, resets, nexus events. A nexus attached here is
+ * attached to every logical unit, those added later included.
+ */
+import { strict as assert } from 'node:assert';
+import { AbsentUnit } from './absent-unit.ts';
+import { type Defer, nextTurn } from './defer.ts';
+import type { BlockDevice } from './device.ts';
+import { scsiLimits } from './limits.ts';
+import { LogicalUnit } from './logical-unit.ts';
+import { decodeLun, LunKind } from './lun.ts';
+import type { Nexus } from './nexus.ts';
+import { MemoryReservationStore, type ReservationStore } from './reservation-store.ts';
+import { Sense, type SenseCode } from './sense.ts';
+import type { TargetView } from './target-view.ts';
+import type { Unit } from './unit.ts';
+import { WellKnownUnit } from './well-known-unit.ts';
+
+export interface ScsiTargetOptions {
+  /** Target name (IQN). */
+  readonly name: string;
+  /** Relative target port identifier, 1…65535. */
+  readonly relativePort: number;
+  /** Target portal group tag, also the target port group. */
+  readonly portalGroup: number;
+  /** How long work lets others run; the event loop's next turn unless a simulation says otherwise. */
+  readonly defer?: Defer;
+}
+
+/**
+ * Ends the tasks of `nexus` on `lun` without a response and calls `done` once, when nothing of them
+ * can reach the device any more. The transport provides it (PREEMPT AND ABORT).
+ */
+export type AbortTasks = (nexus: Nexus, lun: number, done: () => void) => void;
+
+export class ScsiTarget implements TargetView {
+  readonly name: string;
+  readonly relativePort: number;
+  readonly portalGroup: number;
+  /** Set by the transport; until then PREEMPT AND ABORT has nothing to abort. */
+  onAbortTasks: AbortTasks | null = null;
+  readonly #units = new Map<number, LogicalUnit>();
+  readonly #nexuses = new Set<Nexus>();
+  readonly #defer: Defer;
+  readonly #absent: AbsentUnit;
+  readonly #wellKnown: WellKnownUnit;
+  /** LUN 0 as a unit object, for the first command of every session without a map look-up. */
+  #zero: Unit;
+
+  constructor(options: ScsiTargetOptions) {
+    assert(options.relativePort >= 1 && options.relativePort <= 0xffff);
+    assert(options.portalGroup >= 0 && options.portalGroup <= 0xffff);
+    this.name = options.name;
+    this.relativePort = options.relativePort;
+    this.portalGroup = options.portalGroup;
+    this.#absent = new AbsentUnit(this);
+    this.#wellKnown = new WellKnownUnit(this);
+    this.#zero = this.#absent;
+    this.#defer = options.defer ?? nextTurn;
+  }
+
+  /** Offer `device` at `lun`, 0…16383. Attached nexuses learn of it by 3F/0E. */
+  add(
+    lun: number,
+    device: BlockDevice,
+    reservations: ReservationStore = new MemoryReservationStore(),
+  ): void {
+    assert(Number.isInteger(lun) && lun >= 0 && lun <= scsiLimits.lun);
+    assert(!this.#units.has(lun), `LUN ${lun} is taken`);
+    const unit = new LogicalUnit({ lun, device, target: this, reservations });
+    for (const nexus of this.#nexuses) unit.attach(nexus);
+    this.#post(Sense.lunsChanged);
+    this.#units.set(lun, unit);
+    if (lun === 0) this.#zero = unit;
+  }
+
+  /** Take `lun` away. Commands already started end by themselves; later ones find no such LUN. */
+  remove(lun: number): void {
+    const unit = this.#units.get(lun);
+    assert(unit, `LUN ${lun} is not there`);
+    this.#units.delete(lun);
+    if (lun === 0) this.#zero = this.#absent;
+    unit.close();
+    this.#post(Sense.lunsChanged);
+  }
+
+  /** The LUNs offered, ascending. */
+  luns(): number[] {
+    return [...this.#units.keys()].sort((a, b) => a - b);
+  }
+
+  /** The unit that the 8-byte LUN field (as two u32) names; never null. */
+  route(high: number, low: number): Unit {
+    if (high === 0 && low === 0) return this.#zero;
+    const decoded = decodeLun(high, low);
+    if (decoded === LunKind.reportLuns) return this.#wellKnown;
+    if (decoded === LunKind.none) return this.#absent;
+    return this.#units.get(decoded) ?? this.#absent;
+  }
+
+  /** A session is in full-feature phase. Every unit has 29/00 for it. */
+  attach(nexus: Nexus): void {
+    assert(!this.#nexuses.has(nexus), 'nexus is attached already');
+    this.#nexuses.add(nexus);
+    this.#wellKnown.attach(nexus);
+    for (const unit of this.#units.values()) unit.attach(nexus);
+  }
+
+  /** The session ended: its unit attentions, SPC-2 reservations and medium locks go. */
+  detach(nexus: Nexus): void {
+    if (!this.#nexuses.delete(nexus)) return;
+    this.#wellKnown.detach(nexus);
+    for (const unit of this.#units.values()) unit.detach(nexus);
+  }
+
+  /** LOGICAL UNIT RESET (SAM-5 6.3.3). False: no such logical unit. */
+  reset(high: number, low: number): boolean {
+    const unit = this.route(high, low);
+    if (!(unit instanceof LogicalUnit)) return false;
+    unit.reset(Sense.deviceReset);
+    return true;
+  }
+
+  /** Target warm or cold reset: every logical unit is reset. */
+  resetAll(): void {
+    this.#wellKnown.post(Sense.powerOn);
+    for (const unit of this.#units.values()) unit.reset(Sense.powerOn);
+  }
+
+  /** Tasks of `nexus` were cleared by another initiator (CLEAR TASK SET with TAS=0, SAM-5 5.14). */
+  cleared(nexus: Nexus, high: number, low: number): void {
+    const unit = this.route(high, low);
+    if (unit instanceof LogicalUnit) unit.postTo(nexus, Sense.commandsCleared);
+  }
+
+  abortTasks(nexus: Nexus, lun: number, done: () => void): void {
+    if (this.onAbortTasks) this.onAbortTasks(nexus, lun, done);
+    else done();
+  }
+
+  defer(next: () => void): void {
+    this.#defer(next);
+  }
+
+  lunsReported(nexus: Nexus): void {
+    for (const unit of this.#units.values()) unit.drop(nexus, Sense.lunsChanged);
+    this.#wellKnown.drop(nexus, Sense.lunsChanged);
+  }
+
+  #post(code: SenseCode): void {
+    this.#wellKnown.post(code);
+    for (const unit of this.#units.values()) unit.post(code, null);
+  }
+}

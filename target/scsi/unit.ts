@@ -1,0 +1,36 @@
+/**
+ * The port between the transport (session/) and whatever answers commands sent to one LUN: a
+ * logical unit over a device, the REPORT LUNS well-known logical unit, or "no such LUN".
+ *
+ * Invariant: for a task, `start` is called once. When it answers true and the transfer is none, in or
+ * out, `execute` is called once and ends in exactly one `task.finish()`. When the transfer is read
+ * or write the transport moves the data itself and ends the command itself.
+ */
+import type { BlockDevice, DeviceError } from './device.ts';
+import type { SenseCode } from './sense.ts';
+import type { Task } from './task.ts';
+
+export interface Unit {
+  /** Null for the well-known and the absent unit. */
+  readonly device: BlockDevice | null;
+
+  /**
+   * Checks reservations, unit attentions, opcode and CDB fields. True: go on as `task.transfer` says
+   * (`transfer`, `offset`, `length`, `fua` are set). False: the command has ended; `task.status`,
+   * `task.sense` (and `task.dataIn`, null) are final and the transport answers; `finish` is not called.
+   */
+  start(task: Task): boolean;
+
+  /**
+   * For transfer none, in, out. Ends with exactly one `task.finish()`, now or later. `dataOut` holds
+   * `task.length` bytes, or fewer if the initiator announced less; borrowed until `finish`.
+   */
+  execute(task: Task, dataOut: Uint8Array | null): void;
+
+  /** Sets status and sense for a device error; does not finish. */
+  fail(task: Task, error: DeviceError): void;
+
+  /** Sets CHECK CONDITION with `code` in the unit's sense format; does not finish. For the transport's
+   *  own errors (digest, data phase) that the initiator must see as sense data. */
+  check(task: Task, code: SenseCode): void;
+}

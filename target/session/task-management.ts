@@ -1,0 +1,222 @@
+/**
+ * Task management (RFC 7143 4.2.3.2, 11.5, 11.6; SAM-5 7): functions that really abort.
+ *
+ * A task that has not reached the device never does; a read in flight is cut off from its answer; a
+ * write inside the device is waited for, so that after FUNCTION COMPLETE nothing of it can land. When
+ * the device does not let go in time the answer is FUNCTION REJECTED, and the task is reported as an
+ * aborted command when it comes out.
+ */
+import type { Clock } from '../clock.ts';
+import type { Nexus } from '../scsi/nexus.ts';
+import type { ScsiTarget } from '../scsi/scsi-target.ts';
+import { TaskFunction, type TaskRequest, TaskResponse } from '../wire/task.ts';
+import type { Commands } from './commands.ts';
+import type { ScsiTask, TaskWatcher } from './scsi-task.ts';
+import { type CommandWindow, serialBefore } from './window.ts';
+
+const PERSISTENT_RESERVE_OUT = 0x5f;
+
+/** A session as task management sees it: this one and the others of the target. */
+export interface ManagedSession {
+  readonly nexus: Nexus;
+  readonly commands: Commands;
+}
+
+export interface TaskManagementOwner extends ManagedSession {
+  readonly window: CommandWindow;
+  readonly scsi: ScsiTarget;
+  /** All sessions of the target, this one included. */
+  siblings(): Iterable<ManagedSession>;
+  taskResponse(tag: number, response: TaskResponse): void;
+  /** TARGET COLD RESET: every connection of the target is dropped. */
+  dropAll(): void;
+}
+
+/** One function that waits for tasks inside the device. */
+class Pending implements TaskWatcher {
+  readonly #tasks = new Set<ScsiTask>();
+  readonly #done: (complete: boolean) => void;
+  #cancel: (() => void) | null = null;
+
+  constructor(done: (complete: boolean) => void) {
+    this.#done = done;
+  }
+
+  add(task: ScsiTask): void {
+    this.#tasks.add(task);
+    task.watchers.push(this);
+  }
+
+  /** Nothing more is added: ends at once when nothing is waited for. */
+  start(clock: Clock, timeoutMs: number): void {
+    if (this.#tasks.size === 0) this.#done(true);
+    else this.#cancel = clock.after(timeoutMs, () => this.#giveUp());
+  }
+
+  taskEnded(task: ScsiTask): void {
+    this.#tasks.delete(task);
+    if (this.#tasks.size !== 0 || this.#cancel === null) return;
+    this.#cancel();
+    this.#cancel = null;
+    this.#done(true);
+  }
+
+  #giveUp(): void {
+    this.#cancel = null;
+    for (const task of this.#tasks) {
+      task.reportAbort = true;
+      const index = task.watchers.indexOf(this);
+      if (index >= 0) task.watchers.splice(index, 1);
+    }
+    this.#tasks.clear();
+    this.#done(false);
+  }
+}
+
+export class TaskManagement {
+  readonly #owner: TaskManagementOwner;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+
+  constructor(owner: TaskManagementOwner, clock: Clock, timeoutMs: number) {
+    this.#owner = owner;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** One request, with the CmdSN that its header carries. Answers now or later. */
+  receive(request: TaskRequest, cmdSn: number): void {
+    const owner = this.#owner;
+    switch (request.function) {
+      case TaskFunction.abortTask:
+        this.#abortTask(request, cmdSn);
+        break;
+      case TaskFunction.abortTaskSet:
+        this.#abortOnUnit(request, [owner], () => {});
+        break;
+      case TaskFunction.clearTaskSet:
+        this.#clearTaskSet(request);
+        break;
+      case TaskFunction.logicalUnitReset:
+        this.#abortOnUnit(request, owner.siblings(), () => {
+          owner.scsi.reset(request.lunHigh, request.lunLow);
+        });
+        break;
+      case TaskFunction.targetWarmReset:
+        this.#resetTarget(request, false);
+        break;
+      case TaskFunction.targetColdReset:
+        this.#resetTarget(request, true);
+        break;
+      case TaskFunction.taskReassign:
+        owner.taskResponse(request.tag, TaskResponse.reassignNotSupported);
+        break;
+      default:
+        owner.taskResponse(request.tag, TaskResponse.notSupported);
+    }
+  }
+
+  /**
+   * Ends the tasks of one nexus on one unit, as PREEMPT AND ABORT asks; nobody is answered. The
+   * PERSISTENT RESERVE OUT that asks is itself not one of them (SPC-4 5.13.11.2.6).
+   */
+  static abortFor(
+    session: ManagedSession,
+    lunHigh: number,
+    lunLow: number,
+    scsi: ScsiTarget,
+  ): void {
+    for (const task of tasksOn(session, scsi, lunHigh, lunLow)) {
+      if (task.cdb[0] !== PERSISTENT_RESERVE_OUT) session.commands.abort(task);
+    }
+  }
+
+  #abortTask(request: TaskRequest, cmdSn: number): void {
+    const task = this.#owner.commands.tasks.get(request.referencedTag);
+    if (task === undefined) {
+      this.#owner.taskResponse(request.tag, this.#notThere(request, cmdSn));
+      return;
+    }
+    const pending = this.#pending(request.tag, () => {});
+    this.#abort(this.#owner, task, pending);
+    pending.start(this.#clock, this.#timeoutMs);
+  }
+
+  /**
+   * RFC 7143 11.6.1: a command that has not arrived, and stands before the request, is taken as
+   * received; anything else is a task that does not exist.
+   */
+  #notThere(request: TaskRequest, cmdSn: number): TaskResponse {
+    if (!serialBefore(request.refCmdSn, cmdSn)) return TaskResponse.noSuchTask;
+    if (this.#owner.window.skip(request.refCmdSn)) return TaskResponse.complete;
+    return TaskResponse.noSuchTask;
+  }
+
+  #clearTaskSet(request: TaskRequest): void {
+    const owner = this.#owner;
+    const { lunHigh, lunLow } = request;
+    const hit = new Set<Nexus>();
+    for (const session of owner.siblings()) {
+      if (session.nexus === owner.nexus) continue;
+      if (tasksOn(session, owner.scsi, lunHigh, lunLow).length !== 0) hit.add(session.nexus);
+    }
+    this.#abortOnUnit(request, owner.siblings(), () => {
+      for (const nexus of hit) owner.scsi.cleared(nexus, lunHigh, lunLow);
+    });
+  }
+
+  #abortOnUnit(request: TaskRequest, sessions: Iterable<ManagedSession>, then: () => void): void {
+    const { scsi } = this.#owner;
+    const { lunHigh, lunLow } = request;
+    if (scsi.route(lunHigh, lunLow).device === null) {
+      this.#owner.taskResponse(request.tag, TaskResponse.noSuchLun);
+      return;
+    }
+    const pending = this.#pending(request.tag, then);
+    for (const session of sessions) {
+      for (const task of tasksOn(session, scsi, lunHigh, lunLow))
+        this.#abort(session, task, pending);
+    }
+    pending.start(this.#clock, this.#timeoutMs);
+  }
+
+  #resetTarget(request: TaskRequest, cold: boolean): void {
+    const owner = this.#owner;
+    const pending = this.#pending(request.tag, () => {
+      owner.scsi.resetAll();
+      // After the response has gone: the initiator is to see it (RFC 7143 11.5.1).
+      if (cold) this.#clock.soon(() => owner.dropAll());
+    });
+    for (const session of owner.siblings()) {
+      for (const task of [...session.commands.tasks.table.values()]) {
+        this.#abort(session, task, pending);
+      }
+    }
+    pending.start(this.#clock, this.#timeoutMs);
+  }
+
+  #abort(session: ManagedSession, task: ScsiTask, pending: Pending): void {
+    if (!session.commands.abort(task)) pending.add(task);
+  }
+
+  #pending(tag: number, then: () => void): Pending {
+    return new Pending((complete) => {
+      if (complete) then();
+      this.#owner.taskResponse(tag, complete ? TaskResponse.complete : TaskResponse.rejected);
+    });
+  }
+}
+
+function tasksOn(
+  session: ManagedSession,
+  scsi: ScsiTarget,
+  lunHigh: number,
+  lunLow: number,
+): ScsiTask[] {
+  const unit = scsi.route(lunHigh, lunLow);
+  const found: ScsiTask[] = [];
+  for (const task of session.commands.tasks.table.values()) {
+    if (task.unit === unit) found.push(task);
+  }
+  return found;
+}

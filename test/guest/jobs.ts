@@ -1,0 +1,78 @@
+/** The jobs: what each promises to a user of a Linux host, and what it needs. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ServerKind } from './server.ts';
+
+export interface Job {
+  readonly name: string;
+  readonly promise: string;
+  /** Null: the job has no target and no network. */
+  readonly sizeMiB: number | null;
+  readonly timeoutS: number;
+  readonly servers: readonly ServerKind[];
+}
+
+const { petal, tgt } = ServerKind;
+
+export const jobs: readonly Job[] = [
+  {
+    name: 'bed',
+    promise: 'the guest has its tools and no way out',
+    sizeMiB: null,
+    timeoutS: 60,
+    servers: [petal, tgt],
+  },
+  {
+    name: 'ext4',
+    promise: 'discovery, identity, ext4 with verified data over logout and login',
+    sizeMiB: 1024,
+    timeoutS: 240,
+    servers: [petal, tgt],
+  },
+  {
+    name: 'xfs',
+    promise: 'xfs with verified data over logout and login; fstrim gives space back',
+    sizeMiB: 1024,
+    timeoutS: 240,
+    servers: [petal, tgt],
+  },
+  {
+    name: 'killed',
+    promise: 'daemon killed in mid-write: the initiator comes back, nothing is lost',
+    sizeMiB: 512,
+    timeoutS: 300,
+    servers: [petal, tgt],
+  },
+  {
+    name: 'resize',
+    promise: 'a mounted disk grows',
+    sizeMiB: 512,
+    timeoutS: 240,
+    servers: [petal],
+  },
+  {
+    name: 'two-paths',
+    promise: 'two portals, one multipath disk; I/O goes on when a path drops',
+    sizeMiB: 512,
+    timeoutS: 300,
+    servers: [petal, tgt],
+  },
+  {
+    name: 'removed',
+    promise: 'a removed disk refuses login clearly and leaves no session',
+    sizeMiB: 256,
+    timeoutS: 300,
+    servers: [petal],
+  },
+];
+
+const directory = join(import.meta.dirname, 'jobs');
+const text = (name: string): string => readFileSync(join(directory, name), 'utf8');
+
+export const script = (job: Job): string => text(`${job.name}.job.sh`);
+
+/** What jobs share, by the name under which they source it. */
+export const library = (): Readonly<Record<string, string>> => ({
+  'lib.sh': text('lib.sh'),
+  'identity.sh': text('identity.sh'),
+});

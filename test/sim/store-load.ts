@@ -1,0 +1,165 @@
+/** A mixed load on a store over a simulated disk, from a seed: what was done is kept in a `History`. */
+import type { Done } from '../../storage/map/blocks.ts';
+import type { BlocksOptions, BlocksPorts, FormatOptions, Store } from '../../storage/map/open.ts';
+import type { SimClock } from './clock.ts';
+import type { SimDisk } from './disk.ts';
+import type { SimRandom } from './random.ts';
+import { History, stamped } from './store-history.ts';
+
+/** The software under test: ours, or a copy of it with a fault planted. */
+export interface Software {
+  formatBlocks(disk: BlocksPorts['disk'], options: FormatOptions): Promise<void>;
+  openBlocks(ports: BlocksPorts, options: BlocksOptions): Promise<Store>;
+}
+
+/** In a trace: operations up to this point were issued, or acknowledged. */
+export interface Mark {
+  readonly issued: number;
+  readonly acked: number;
+}
+
+export const smallStore: BlocksOptions = {
+  cacheBytes: 1024 * 1024,
+  recentBytes: 0,
+  checkpointBytes: 3 * 1024 * 1024,
+};
+
+/** Spaces and the blocks that are used of each: dense, scattered, short-lived. */
+const spaces = [
+  { ref: 1, block: (number: number): number => number, blocks: 300 },
+  { ref: 2, block: (number: number): number => number * 777, blocks: 60 },
+  { ref: 3, block: (number: number): number => 2 ** 27 - 20 + number, blocks: 40 },
+] as const;
+
+export class Load {
+  readonly history: History;
+  readonly #clock: SimClock;
+  readonly #random: SimRandom;
+  readonly #disk: SimDisk;
+  readonly #living = new Set<number>();
+  #store: Store;
+  #stamp = 0;
+  #inFlight = 0;
+  acked = 0;
+  failures: string[] = [];
+  /** Operations in flight at most. */
+  depth = 24;
+  /** Where the load goes: 1 everywhere. */
+  focus = 1;
+
+  constructor(
+    store: Store,
+    clock: SimClock,
+    disk: SimDisk,
+    random: SimRandom,
+    history = new History(),
+  ) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#disk = disk;
+    this.#random = random;
+    this.history = history;
+  }
+
+  /** Issue `count` operations, with at most `depth` in flight, and wait for them. */
+  async run(count: number): Promise<void> {
+    for (let issued = 0; issued < count; issued += 1) {
+      this.issue();
+      while (this.#inFlight >= this.depth) if (!(await this.#step())) return;
+      // Now and then everything comes to rest, so that lone writes are seen as well.
+      if (this.#random.chance(0.02)) while (this.#inFlight > 0) if (!(await this.#step())) return;
+      if (this.#random.chance(0.3)) await this.#step();
+    }
+    while (this.#inFlight > 0) if (!(await this.#step())) return;
+  }
+
+  async #step(): Promise<boolean> {
+    const went = this.#clock.step();
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!went && this.#inFlight > 0) this.failures.push(`${this.#inFlight} operations hang`);
+    return went;
+  }
+
+  /** One operation chosen by chance. */
+  issue(): void {
+    const random = this.#random;
+    const space = spaces[random.below(spaces.length)]!;
+    const { ref } = space;
+    if (!this.#living.has(ref)) {
+      this.#living.add(ref);
+      const point = this.history.create(ref);
+      this.#promised(point, () => this.#store.create(ref, 0));
+      return;
+    }
+    if (ref === 3 && random.chance(0.02)) {
+      this.#living.delete(ref);
+      const point = this.history.drop(ref);
+      this.#promised(point, () => this.#store.drop(ref));
+      return;
+    }
+    const number = random.below(Math.ceil(space.blocks * this.focus));
+    const block = space.block(number);
+    const kind = random.below(100);
+    if (kind < 3) {
+      const point = this.history.issued;
+      this.#started(point);
+      this.#store.flush(this.#done(point));
+    } else if (kind < 10) {
+      const count = 1 + random.below(ref === 2 ? 4000 : 20);
+      const point = this.history.unmap(ref, block, count);
+      this.#started(point);
+      this.#store.unmap(ref, block, count, this.#done(point));
+    } else this.#write(space, number);
+  }
+
+  #write(space: (typeof spaces)[number], number: number): void {
+    const { ref } = space;
+    const random = this.#random;
+    const longest = ref === 2 ? 1 : Math.min(random.chance(0.05) ? 200 : 12, space.blocks - number);
+    const count = 1 + random.below(longest);
+    this.#stamp += 1;
+    const block = space.block(number);
+    const data = new Uint8Array(count * 4096);
+    for (let index = 0; index < count; index += 1) {
+      data.set(stamped(ref, block + index, this.#stamp), index * 4096);
+    }
+    const point = this.history.write(ref, block, count, this.#stamp);
+    this.#started(point);
+    this.#store.write(ref, block, data, this.#done(point));
+    // The store has its copy: what the caller does with the buffer is its own.
+    data.fill(0xee);
+  }
+
+  #promised(point: number, call: () => Promise<void>): void {
+    this.#started(point);
+    const done = this.#done(point);
+    call().then(
+      () => done.complete(null),
+      (error) => done.complete(error),
+    );
+  }
+
+  #started(_point: number): void {
+    this.#inFlight += 1;
+    this.#mark();
+  }
+
+  #done(point: number): Done {
+    let told = false;
+    return {
+      complete: (error) => {
+        if (told) this.failures.push('an operation was completed twice');
+        told = true;
+        this.#inFlight -= 1;
+        if (error !== null) this.failures.push(`${error.code}: ${error.message}`);
+        else if (point > this.acked) this.acked = point;
+        this.#mark();
+      },
+    };
+  }
+
+  #mark(): void {
+    const note: Mark = { issued: this.history.issued, acked: this.acked };
+    this.#disk.trace?.push({ kind: 'note', note });
+  }
+}
