@@ -19,7 +19,7 @@ import { ensureToken, removeDaemonFile, writeDaemonFile } from './daemon-file.ts
 import { Disks } from './disks.ts';
 import { Exposure } from './exposure.ts';
 import { Host } from './host.ts';
-import { firstDiskDone, installationOf, setFirstDiskDone } from './installation.ts';
+import { hasServed, installationOf, setServed } from './installation.ts';
 import { listenError } from './listen-error.ts';
 import type { Log } from './log.ts';
 import { dataPaths } from './paths.ts';
@@ -33,8 +33,8 @@ const firstDisk = { name: 'disk0', size: 10 * 1024 ** 3 } as const;
 export class Daemon implements Control {
   readonly config: Config;
   readonly disks: Disks;
-  /** Whether this start made the store. */
-  readonly created: boolean;
+  /** Whether this store is served for the first time. */
+  readonly first: boolean;
   readonly #log: Log;
   readonly #store: StorageServer;
   readonly #exposure: Exposure;
@@ -48,7 +48,7 @@ export class Daemon implements Control {
   private constructor(parts: Parts) {
     this.config = parts.config;
     this.disks = parts.disks;
-    this.created = parts.store.created;
+    this.first = parts.first;
     this.#log = parts.log;
     this.#store = parts.store;
     this.#exposure = parts.exposure;
@@ -73,12 +73,14 @@ export class Daemon implements Control {
     const { iqnBase } = config;
     const disks = new Disks({ store, exposure, log, iqnBase, installation });
     disks.exposeAll();
-    await ensureFirstDisk(store, disks);
+    const first = !(await hasServed(store.directory));
+    if (first) await ensureFirstDisk(store, disks);
 
     const host = new Host(log);
     open.defer(() => host.close());
-    const daemon = new Daemon({ config, log, store, exposure, installation, host, disks });
+    const daemon = new Daemon({ config, log, store, exposure, installation, host, disks, first });
     await daemon.#listen(server, token, open);
+    if (first) await setServed(store.directory);
     const { iscsi, api } = daemon.addresses;
     // A wildcard is no address to connect to.
     const reachable = isWildcard(api.host) ? { ...api, host: loopbackOf(api.host) } : api;
@@ -165,7 +167,7 @@ export class Daemon implements Control {
   }
 
   sessions(): SessionView[] {
-    const names = new Map(this.disks.list().map((disk) => [disk.iqn, disk.name]));
+    const names = this.disks.namesByTarget();
     return this.#exposure.sessions().map((session) => ({
       id: String(session.id),
       initiator: session.initiator,
@@ -195,6 +197,7 @@ interface Parts {
   readonly installation: string;
   readonly host: Host;
   readonly disks: Disks;
+  readonly first: boolean;
 }
 
 /** Two daemons on one data directory would overwrite each other's daemon.json. */
@@ -222,12 +225,10 @@ async function openStore(config: Config, log: Log): Promise<StorageServer> {
   });
 }
 
-/** Once in a store's life; not again when its disks were removed. */
+/** A start that failed may have made it before. */
 async function ensureFirstDisk(store: StorageServer, disks: Disks): Promise<void> {
-  if (await firstDiskDone(store.directory)) return;
   const { catalog } = store;
   if (catalog.list().length + catalog.removed().length === 0) await disks.create(firstDisk);
-  await setFirstDiskDone(store.directory);
 }
 
 function loopbackOf(host: string): string {

@@ -186,7 +186,7 @@ function readFlags(argv: readonly string[]): Flags | Stop {
     .helpOption('-h, --help', 'show this')
     .version(`petald ${version}`, '--version', 'show the version')
     .option('--data <DIR>', `the data directory (default: ${defaultDataText})`)
-    .option('--wipe', 'take a block device although it holds something else: ITS DATA IS LOST')
+    .option('--wipe', 'take a file or block device that holds something else: ITS DATA IS LOST')
     .allowExcessArguments(false)
     .showHelpAfterError('(petald --help shows what there is)')
     .exitOverride();

@@ -84,11 +84,16 @@ export class Disks {
   }
 
   list(): DiskView[] {
-    return this.#catalog.list().map((record) => this.#view(record));
+    return this.#views(this.#catalog.list());
   }
 
   removed(): DiskView[] {
-    return this.#catalog.removed().map((record) => this.#view(record));
+    return this.#views(this.#catalog.removed());
+  }
+
+  /** Names of the living disks by the names of their targets. */
+  namesByTarget(): Map<string, string> {
+    return new Map(this.#catalog.list().map((record) => [iqnOf(record), record.name]));
   }
 
   /** By name or id. NOT_FOUND. */
@@ -262,7 +267,13 @@ export class Disks {
     return new Set([...this.#catalog.list(), ...this.#catalog.removed()].map(iqnOf));
   }
 
-  #view(record: DiskRecord): DiskView {
+  /** Sessions are counted once, however many disks there are. */
+  #views(records: readonly DiskRecord[]): DiskView[] {
+    const counts = this.#ports.exposure.sessionCounts();
+    return records.map((record) => this.#view(record, counts));
+  }
+
+  #view(record: DiskRecord, counts = this.#ports.exposure.sessionCounts()): DiskView {
     const until = this.#catalog.keptUntil(record);
     return {
       name: record.name,
@@ -276,7 +287,7 @@ export class Disks {
       sectorBytes: record.sectorBytes,
       reserved: record.reserved,
       created: isoTime(record.created),
-      sessions: record.removed === null ? this.#ports.exposure.sessionsOf(record).length : 0,
+      sessions: record.removed === null ? (counts.get(iqnOf(record)) ?? 0) : 0,
       access: accessOf(record).rules,
       ...(record.removed === null ? {} : { removed: isoTime(record.removed) }),
       ...(until === null ? {} : { restorableUntil: isoTime(until) }),

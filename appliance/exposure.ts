@@ -96,6 +96,15 @@ export class Exposure {
     return ended;
   }
 
+  /** How many sessions each target has; a target without one is not in it. */
+  sessionCounts(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { target } of this.sessions()) {
+      if (target !== null) counts.set(target, (counts.get(target) ?? 0) + 1);
+    }
+    return counts;
+  }
+
   sessionsOf(record: DiskRecord): SessionInfo[] {
     const iqn = iqnOf(record);
     return this.sessions().filter((session) => session.target === iqn);

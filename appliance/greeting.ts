@@ -9,7 +9,8 @@ import { formatSize } from './sizes.ts';
 import { version } from './version.ts';
 
 export interface Greeting {
-  readonly created: boolean;
+  /** Whether the store is served for the first time. */
+  readonly first: boolean;
   readonly dataDirectory: string;
   readonly storePath: string;
   readonly storeSize: number;
@@ -25,7 +26,7 @@ export function greet(greeting: Greeting): string {
   const [disk] = greeting.disks;
   const [portal] = greeting.iscsi;
   const lines =
-    greeting.created && disk && portal ? first(greeting, disk, portal) : later(greeting);
+    greeting.first && disk && portal ? newStore(greeting, disk, portal) : later(greeting);
   return `${[...lines, readyLine].join('\n')}\n`;
 }
 
@@ -40,7 +41,7 @@ function later({ dataDirectory, iscsi, disks }: Greeting): string[] {
   ];
 }
 
-function first(greeting: Greeting, disk: DiskView, portal: Address): string[] {
+function newStore(greeting: Greeting, disk: DiskView, portal: Address): string[] {
   const { dataDirectory, storePath, storeSize, iscsi, api } = greeting;
   return [
     `Petal ${version} made a new store.`,

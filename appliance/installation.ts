@@ -1,6 +1,6 @@
 /**
  * What makes this store this appliance to every host, kept in the Directory and therefore with the
- * data: the installation's number, made once at first start, and whether the first disk was made.
+ * data: the installation's number, made once at first start, and whether it has ever served.
  */
 
 import type { Random } from '#storage/base/random.ts';
@@ -8,7 +8,7 @@ import type { Directory } from '#storage/cluster/directory.ts';
 import { PetalError } from './errors.ts';
 
 const installationKey = 'appliance/installation';
-const firstDiskKey = 'appliance/first-disk';
+const servedKey = 'appliance/served';
 
 /** Eight hex digits, part of every target name. */
 export async function installationOf(directory: Directory, random: Random): Promise<string> {
@@ -26,14 +26,14 @@ export async function installationOf(directory: Directory, random: Random): Prom
   return made;
 }
 
-/** Whether the first start got as far as making its disk; a crash before it is made up for. */
-export async function firstDiskDone(directory: Directory): Promise<boolean> {
-  return (await directory.get(firstDiskKey)) !== null;
+/** Whether any start of this store got as far as serving; until then each counts as the first. */
+export async function hasServed(directory: Directory): Promise<boolean> {
+  return (await directory.get(servedKey)) !== null;
 }
 
-export async function setFirstDiskDone(directory: Directory): Promise<void> {
+export async function setServed(directory: Directory): Promise<void> {
   await directory.commit(
-    [{ key: firstDiskKey, modified: 0n }],
-    [{ key: firstDiskKey, value: Buffer.from('1', 'latin1') }],
+    [{ key: servedKey, modified: 0n }],
+    [{ key: servedKey, value: Buffer.from('1', 'latin1') }],
   );
 }

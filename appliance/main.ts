@@ -51,7 +51,7 @@ async function serve(config: Config, log: Log): Promise<void> {
   const { iscsi, api } = daemon.addresses;
   process.stdout.write(
     greet({
-      created: daemon.created,
+      first: daemon.first,
       dataDirectory: config.dataDirectory,
       storePath: daemon.storePath,
       storeSize: daemon.storeSize,

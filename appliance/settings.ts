@@ -24,7 +24,7 @@ export interface Config {
   readonly cacheBytes: number;
   readonly iqnBase: string;
   readonly logLevel: LogLevel;
-  /** Take a block device although it bears a signature of something else. */
+  /** Take a file or block device although something else is on it. */
   readonly wipe: boolean;
 }
 

@@ -25,7 +25,7 @@ export function accessCommands(program: Command): void {
       const path = `/disks/${part(disk)}/access`;
       const view = await Client.find(options.data).call<AccessView>('POST', path, { host });
       if (options.json) printJson(view);
-      else printLine(`${host} may use ${view.disk}`);
+      else printLine(summary(view));
     });
 
   withGlobals(access.command('deny'))
@@ -37,7 +37,7 @@ export function accessCommands(program: Command): void {
       const path = `/disks/${part(disk)}/access?host=${part(host)}`;
       const view = await Client.find(options.data).call<AccessView>('DELETE', path);
       if (options.json) printJson(view);
-      else printLine(`the grant of ${host} on ${view.disk} is taken back`);
+      else printLine(summary(view));
     });
 
   withGlobals(access.command('ls'))
@@ -55,4 +55,9 @@ export function accessCommands(program: Command): void {
           `only hosts on loopback see ${view.disk}`,
         );
     });
+}
+
+/** The whole list, in the normal form in which it was stored. */
+function summary({ disk, hosts }: AccessView): string {
+  return `${disk} may be used by ${['hosts on loopback', ...hosts].join(', ')}`;
 }

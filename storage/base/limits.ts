@@ -57,9 +57,12 @@ export const limits = {
   /** Segments compared before others get their turn when the cleaner picks. */
   segmentsPerTurn: 32_768,
 
-  /** Segments kept back: at least this many, and one in `keptShare`. */
+  /**
+   * Segments kept back: at least this many, and one in `keptShare`. The more, the less a full store moves
+   * for each block that is overwritten: about six blocks with one in eight.
+   */
   keptSegmentsMin: 10,
-  keptShare: 10,
+  keptShare: 8,
   /** Blocks of a segment that hold content when the cleaner or a checkpoint fills it. */
   segmentContentBlocks: 250,
   /**

@@ -56,8 +56,9 @@ export async function openEmbedded(
     throw new StorageError('CORRUPT', `${disk.name}: both copies of the Directory are damaged`);
   }
   const newest = second === null || (first !== null && first.revision >= second.revision) ? 0 : 1;
-  const directory = new EmbeddedDirectory(disk, options, images[newest]!, newest);
-  if (first?.revision !== second?.revision) {
+  const alike = first?.revision === second?.revision;
+  const directory = new EmbeddedDirectory(disk, options, images[newest]!, newest, alike);
+  if (!alike) {
     options.log.warn(
       { slot: 1 - newest },
       'one copy of the Directory is old or damaged; rewritten',
@@ -99,17 +100,18 @@ export class EmbeddedDirectory implements Directory {
   #revision: Revision;
   /** The slot that holds `#revision`; the other one holds it too when `#settled`. */
   #slot: number;
-  #settled = false;
+  #settled: boolean;
   #failed: StorageError | null = null;
   #closed = false;
 
-  constructor(disk: Disk, options: EmbeddedOptions, image: Image, slot: number) {
+  constructor(disk: Disk, options: EmbeddedOptions, image: Image, slot: number, settled: boolean) {
     this.#disk = disk;
     this.#options = options;
     this.#slotBytes = slotBytesOf(disk);
     this.#entries = new Map(image.entries.map((entry) => [entry.key, entry]));
     this.#revision = image.revision;
     this.#slot = slot;
+    this.#settled = settled;
     this.#watchers = new Watchers(image.revision);
   }
 

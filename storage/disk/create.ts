@@ -19,7 +19,7 @@ import { dirname } from 'node:path';
 import { StorageError } from '../base/errors.ts';
 import { run } from './helper.ts';
 import { limits } from './limits.ts';
-import { fsError } from './locate.ts';
+import { codeOf, fsError } from './locate.ts';
 
 /** Name under which the file is made. */
 export const temporaryName = (path: string): string => `${path}.new`;
@@ -34,8 +34,20 @@ export function openTemporary(path: string): number {
   }
 }
 
-export function openExisting(path: string, exclusive: boolean): number {
-  return openSync(path, constants.O_RDWR | (exclusive ? constants.O_EXCL : 0));
+export function openExisting(path: string): number {
+  return openSync(path, constants.O_RDWR);
+}
+
+/** A block device, exclusively: EBUSY when it is still mounted or in use after a moment. */
+export async function openExclusive(path: string): Promise<number> {
+  for (let waitedMs = 0; ; waitedMs += limits.patienceStepMs) {
+    try {
+      return openSync(path, constants.O_RDWR | constants.O_EXCL);
+    } catch (error) {
+      if (codeOf(error) !== 'EBUSY' || waitedMs >= limits.patienceMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, limits.patienceStepMs));
+  }
 }
 
 /** Whether `path` still names what `fd` is open on: someone may have put another file there. */

@@ -24,6 +24,12 @@ export const limits = {
   logOffset: 16 * mebibyte,
   /** Zeros written at once where space cannot be allocated otherwise. */
   zeroBytes: 4 * mebibyte,
+  /**
+   * How long an opener waits for a holder to let go: one that is ending, or a child of ours that has
+   * a copy of the descriptor between its fork and its exec.
+   */
+  patienceMs: 500,
+  patienceStepMs: 50,
   /** A helper program that has not ended by then hangs (a dead disk or network mount). */
   helperMs: 60_000,
   /** What a helper program may say. */

@@ -16,6 +16,8 @@ export interface Place {
   readonly path: string;
   /** Of the file or device; 0 when absent. */
   readonly bytes: number;
+  /** Which file or device has the path now; empty when none. */
+  readonly identity: string;
 }
 
 /** INVALID, NOT_FOUND (the directory of a file to be made). */
@@ -28,12 +30,15 @@ export async function locate(path: string): Promise<Place> {
     found = await statOf(real);
     if (found !== null) real = await realpath(real);
   }
-  if (found === null) return { kind: 'absent', path: real, bytes: 0 };
-  if (found.isBlockDevice()) return { kind: 'device', path: real, bytes: deviceBytes(found.rdev) };
+  if (found === null) return { kind: 'absent', path: real, bytes: 0, identity: '' };
+  const identity = `${found.dev}:${found.ino}`;
+  if (found.isBlockDevice()) {
+    return { kind: 'device', path: real, bytes: deviceBytes(found.rdev), identity };
+  }
   if (!found.isFile()) {
     throw new StorageError('INVALID', `${real} is neither a file nor a block device`);
   }
-  return { kind: found.size === 0 ? 'absent' : 'file', path: real, bytes: found.size };
+  return { kind: found.size === 0 ? 'absent' : 'file', path: real, bytes: found.size, identity };
 }
 
 async function statOf(path: string): Promise<Stats | null> {

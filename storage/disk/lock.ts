@@ -1,7 +1,7 @@
 /**
  * One process owns a store for its whole life: an exclusive flock(2) on the very descriptor that the
  * store is read and written through. The lock lives on the open file description, so a child
- * (`flock -n 3`) that inherits the descriptor can take it for us; the kernel drops it when our last
+ * (`flock 3`) that inherits the descriptor can take it for us; the kernel drops it when our last
  * descriptor is closed, however we die.
  *
  * Beside it lies a note for people that says who holds it. The note proves nothing, the lock does: a
@@ -14,6 +14,7 @@ import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { run } from './helper.ts';
+import { limits } from './limits.ts';
 
 /** Not 1, which also says that the program was used wrongly. */
 const heldStatus = 75;
@@ -30,7 +31,9 @@ export interface LockOptions {
 /** Takes the lock on `fd`, or IN_USE naming the holder. Returns the way to take the note away. */
 export async function lockStore(fd: number, options: LockOptions): Promise<() => void> {
   const { name, note, clock, log } = options;
-  const { status, output } = await run('flock', ['-n', '-x', '-E', `${heldStatus}`, '3'], [fd]);
+  const wait = `${limits.patienceMs / 1000}`;
+  const args = ['-x', '-w', wait, '-E', `${heldStatus}`, '3'];
+  const { status, output } = await run('flock', args, [fd]);
   if (status === heldStatus) throw inUse(name, note);
   if (status !== 0) throw new StorageError('INVALID', `${name} cannot be locked: ${output}`);
   const holder = { pid: process.pid, host: hostname(), since: new Date(clock.wall()) };

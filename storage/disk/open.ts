@@ -14,6 +14,7 @@ import {
   closeFile,
   discardTemporary,
   isSameFile,
+  openExclusive,
   openExisting,
   openTemporary,
   publish,
@@ -73,7 +74,7 @@ async function openFile(place: Place, options: OpenOptions): Promise<StoreDisk> 
     if (options.wipe === true) return await makeFile(place, options);
     throw new StorageError('INVALID', `${path} exists and is no Petal store (${bytes} bytes)`);
   }
-  const fd = open(path, () => openExisting(path, false));
+  const fd = await open(path, () => openExisting(path));
   return await claim({ fd, size, place, options }, async (disk, unlock) => {
     if (!isSameFile(fd, path)) throw inUse(path, noteOf(place, options));
     const label = await readLabel(disk, (message) => options.log.warn({ store: path }, message));
@@ -87,11 +88,11 @@ async function makeFile(place: Place, options: OpenOptions): Promise<StoreDisk> 
   const fd = openTemporary(path);
   return await claim({ fd, size, place, options }, async (disk, unlock) => {
     // Locked, but is it still the temporary file? Its maker may have finished and renamed it.
-    const now = await locate(path);
-    if (!isSameFile(fd, temporaryName(path)) || now.kind !== place.kind) {
-      throw inUse(path, noteOf(place, options));
-    }
+    if (!isSameFile(fd, temporaryName(path))) throw inUse(path, noteOf(place, options));
     try {
+      // And what is to be replaced must be what was looked at, not a store made meanwhile.
+      const { identity } = await locate(path);
+      if (identity !== place.identity) throw inUse(path, noteOf(place, options));
       await allocate(path, fd, size);
     } catch (error) {
       discardTemporary(path);
@@ -116,9 +117,9 @@ async function openDevice(place: Place, options: OpenOptions): Promise<StoreDisk
   const size = checkSize(path, Math.min(place.bytes, limits.storeBytesMax));
   const mount = mountOf(path);
   if (mount !== null) throw new StorageError('IN_USE', `${path} is mounted on ${mount}`);
-  const fd = open(path, () => {
+  const fd = await open(path, async () => {
     try {
-      return openExisting(path, true);
+      return await openExclusive(path);
     } catch (cause) {
       if (codeOf(cause) === 'EBUSY') throw inUse(path, noteOf(place, options), cause);
       throw cause;
@@ -145,9 +146,9 @@ async function makeBlank(path: string, disk: FileDisk, options: OpenOptions): Pr
   await wipe(path, disk);
 }
 
-function open(path: string, how: () => number): number {
+async function open(path: string, how: () => number | Promise<number>): Promise<number> {
   try {
-    return how();
+    return await how();
   } catch (cause) {
     throw cause instanceof StorageError ? cause : fsError(cause, `${path} cannot be opened`);
   }

@@ -140,7 +140,8 @@ export class Checkpointer {
     const roots: SpaceRoot[] = [];
     for (const space of content.spaces.values()) roots.push(rootOf(space));
     const blocks: { address: number; crc: number }[] = [];
-    for (let from = 0; from < roots.length; from += spacesPerBlock) {
+    // One block even of nothing: the position that the superblock names is then on disk as well.
+    for (let from = 0; from === 0 || from < roots.length; from += spacesPerBlock) {
       const number = blocks.length;
       const data = encodeRoots(number, roots.slice(from, from + spacesPerBlock));
       const address = writer.append(EntryKind.checkpoint, 0, 0, number, data, 0);

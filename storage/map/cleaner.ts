@@ -37,13 +37,19 @@ const stride = 32;
 
 export class Cleaner {
   readonly #ports: CleanerPorts;
-  readonly #image = new SegmentImage();
+  /** Made when it is first needed: a store with room never cleans. */
+  #segment: SegmentImage | null = null;
   moved = 0;
   cleaned = 0;
   badBlocks = 0;
 
   constructor(ports: CleanerPorts) {
     this.#ports = ports;
+  }
+
+  get #image(): SegmentImage {
+    this.#segment ??= new SegmentImage();
+    return this.#segment;
   }
 
   /**

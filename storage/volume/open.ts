@@ -1,8 +1,9 @@
 /**
  * An open virtual disk: bytes above, whole blocks below (Petal's client side).
  *
- * - Calls on whole blocks go straight through. A call that touches part of a block reads the rest
- *   and writes the whole block; meanwhile whoever else writes there waits in order (locks.ts).
+ * - Calls on whole blocks go straight through. A call that touches part of a block, or compares,
+ *   waits for the changes there that are in flight (changes.ts), reads the block and writes it whole;
+ *   meanwhile whoever else writes there waits in order (locks.ts).
  * - Reads never wait: a block changes whole, by one write, so a reader gets each block before or
  *   after it, never between.
  * - Data is copied before a call returns; a write completes when it is durable, there is no cache of
@@ -11,6 +12,7 @@
 import assert from 'node:assert/strict';
 import { StorageError } from '../base/errors.ts';
 import { type Blocks, blockBytes, type Done } from '../map/blocks.ts';
+import { type Change, Changes } from './changes.ts';
 import { Join } from './join.ts';
 import { limits } from './limits.ts';
 import { type Lock, RangeLocks } from './locks.ts';
@@ -28,6 +30,7 @@ const whole = (offset: number, length: number): boolean =>
 export class OpenVolume implements Volume, WriteHost {
   readonly blocks: Blocks;
   readonly locks = new RangeLocks();
+  readonly changes = new Changes();
   readonly space: SpaceMaker;
   readonly ref: number;
   readonly #listeners = new Set<VolumeListener>();
@@ -86,22 +89,23 @@ export class OpenVolume implements Volume, WriteHost {
    * refused. A range that is not made of sectors is a bug.
    */
   #refused(offset: number, length: number, done: Done): boolean {
-    if (!this.#ended && offset + length <= this.#size && this.#sectors(offset, length))
-      return false;
-    done.complete(this.refusal(lastBlock(offset + length)));
+    const inside = !this.#ended && offset + length <= this.#size;
+    if (inside && this.#sectors(offset, length) && length > 0) return false;
+    // Nothing of nothing is done at once.
+    done.complete(inside ? null : this.refusal(lastBlock(offset + length)));
     return true;
   }
 
   #sectors(offset: number, length: number): boolean {
     const { sectorBytes } = this.#record;
     assert(offset >= 0 && offset % sectorBytes === 0, `offset ${offset} is no sector`);
-    assert(length > 0 && length % sectorBytes === 0, `length ${length} is not made of sectors`);
+    assert(length >= 0 && length % sectorBytes === 0, `length ${length} is not made of sectors`);
     return true;
   }
 
   readNow(offset: number, length: number, into: Uint8Array, at: number): boolean {
     if (this.#ended || offset + length > this.#size) return false;
-    this.#sectors(offset, length);
+    if (!this.#sectors(offset, length) || length === 0) return true;
     const { blocks, ref } = this;
     if (whole(offset, length)) {
       return blocks.readNow(ref, offset / blockBytes, length / blockBytes, into, at);
@@ -173,13 +177,14 @@ export class OpenVolume implements Volume, WriteHost {
     const last = lastBlock(end);
     const buffer = new Uint8Array((last - first + 1) * blockBytes);
     const skip = offset - first * blockBytes;
+    const to = skip + data.length;
     buffer.set(data, skip);
     this.locks.acquire(first, last, (lock) => {
       const write = (error: StorageError | null): void => {
         if (error === null) new WholeWrite(this, first, buffer, true, lock, done).submit();
         else this.#fail(lock, error, done);
       };
-      this.#fillEdges(first, buffer, skip, skip + data.length, write);
+      this.changes.whenNone(lock, () => this.#fillEdges(first, buffer, skip, to, write));
     });
   }
 
@@ -241,27 +246,26 @@ export class OpenVolume implements Volume, WriteHost {
       buffer.set(next, skip);
       new WholeWrite(this, first, buffer, true, lock, done).submit();
     };
-    let borrowed = true;
-    let wanted = compare;
-    let next = write;
-    this.locks.acquire(first, last, (lock) => {
+    // The caller may reuse its buffers once this returns: a copy is made unless all is over by then.
+    let [wanted, next] = [compare, write];
+    let decided = false;
+    const read = (lock: Lock): void => {
       const { blocks, ref } = this;
       if (blocks.readNow(ref, first, last - first + 1, buffer, 0)) {
+        decided = true;
         decide(lock, wanted, next);
         return;
       }
-      if (borrowed) [wanted, next] = [compare.slice(), write.slice()];
       blocks.read(ref, first, last - first + 1, buffer, 0, {
         complete: (error) => {
+          decided = true;
           if (error === null) decide(lock, wanted, next);
           else this.#fail(lock, error, done);
         },
       });
-      borrowed = false;
-    });
-    // Not run yet: it waits for another, and the caller may reuse its buffers once this returns.
-    if (borrowed) [wanted, next] = [compare.slice(), write.slice()];
-    borrowed = false;
+    };
+    this.locks.acquire(first, last, (lock) => this.changes.whenNone(lock, () => read(lock)));
+    if (!decided) [wanted, next] = [compare.slice(), write.slice()];
   }
 
   unmap(offset: number, length: number, done: Done): void {
@@ -281,20 +285,31 @@ export class OpenVolume implements Volume, WriteHost {
   }
 
   #unmapWhole(first: number, last: number, done: Done): void {
+    const change: Change = { first, last };
+    const end = (error: StorageError | null): void => {
+      this.changes.remove(change);
+      done.complete(error);
+    };
     this.locks.acquire(first, last, (lock) => {
+      const refusal = this.refusal(last);
+      if (refusal !== null) {
+        this.#fail(lock, refusal, done);
+        return;
+      }
+      this.changes.add(change);
       const step = (at: number): void => {
-        const refusal = this.refusal(last);
-        if (refusal !== null) {
-          this.#fail(lock, refusal, done);
-          return;
-        }
         const count = Math.min(last - at + 1, limits.unmapPieceBlocks);
         const rest = at + count <= last;
         this.blocks.unmap(this.ref, at, count, {
           complete: (error) => {
-            if (!rest) done.complete(error);
-            else if (error === null) step(at + count);
-            else this.#fail(lock, error, done);
+            // Gone or shrunk meanwhile: what is left of this must not land behind what comes then.
+            const stop = error ?? this.refusal(last);
+            if (!rest) end(error);
+            else if (stop === null) step(at + count);
+            else {
+              end(stop);
+              this.locks.release(lock);
+            }
           },
         });
         if (!rest) this.locks.release(lock);
@@ -359,7 +374,8 @@ export class OpenVolume implements Volume, WriteHost {
   }
 
   allocation(offset: number, length: number): { mapped: boolean; length: number } {
-    if (this.#record.reserved || this.#ended) return { mapped: this.#record.reserved, length };
+    const { reserved } = this.#record;
+    if (reserved || this.#ended || length === 0) return { mapped: reserved, length };
     const first = firstBlock(offset);
     const count = lastBlock(offset + length) - first + 1;
     const extent = this.blocks.extent(this.ref, first, count);

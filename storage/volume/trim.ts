@@ -17,9 +17,10 @@ export async function trim(
   const { blocks, clock } = ports;
   let looked = 0;
   for (let at = from; at < to; ) {
-    const extent = blocks.extent(ref, at, Math.min(to - at, limits.unmapPieceBlocks));
-    if (extent.mapped) await unmapped(blocks, ref, at, extent.count);
-    at += extent.count;
+    const extent = blocks.extent(ref, at, to - at);
+    const count = extent.mapped ? Math.min(extent.count, limits.unmapPieceBlocks) : extent.count;
+    if (extent.mapped) await unmapped(blocks, ref, at, count);
+    at += count;
     if (++looked % limits.extentsPerTurn === 0) {
       await new Promise<void>((resolve) => clock.soon(resolve));
     }

@@ -1,10 +1,12 @@
 /**
  * One write of whole blocks on its way into the store. On NO_SPACE it makes removed disks give way
- * and tries once more; a lock that it carries is let go as soon as the blocks have accepted it,
- * because whatever is accepted later wins and whatever is read later sees it.
+ * and tries once more. A lock that it carries is let go as soon as the blocks have accepted it,
+ * because whatever is accepted later wins; who reads in order to write also waits for its end
+ * (changes.ts).
  */
 import { StorageError } from '../base/errors.ts';
 import { type Blocks, blockBytes, type Done } from '../map/blocks.ts';
+import type { Change, Changes } from './changes.ts';
 import type { Lock, RangeLocks } from './locks.ts';
 
 /** Who can make room: the catalog, by purging removed disks. */
@@ -20,15 +22,17 @@ export interface SpaceMaker {
 export interface WriteHost {
   readonly blocks: Blocks;
   readonly locks: RangeLocks;
+  readonly changes: Changes;
   readonly space: SpaceMaker;
   readonly ref: number;
   /** Why blocks up to `last` cannot be written any more (removed, shrunk), or null. */
   refusal(last: number): StorageError | null;
 }
 
-export class WholeWrite implements Done {
+export class WholeWrite implements Done, Change {
+  readonly first: number;
+  readonly last: number;
   readonly #host: WriteHost;
-  readonly #block: number;
   readonly #done: Done;
   /** Null once it is borrowed no longer. */
   #data: Uint8Array | null;
@@ -48,7 +52,8 @@ export class WholeWrite implements Done {
     done: Done,
   ) {
     this.#host = host;
-    this.#block = block;
+    this.first = block;
+    this.last = block + data.length / blockBytes - 1;
     this.#data = data;
     this.#owned = owned;
     this.#lock = lock;
@@ -56,21 +61,23 @@ export class WholeWrite implements Done {
   }
 
   submit(): void {
-    const { blocks, ref } = this.#host;
+    const { blocks, changes, ref } = this.#host;
     const data = this.#data!;
-    const refusal = this.#host.refusal(this.#block + data.length / blockBytes - 1);
+    const refusal = this.#host.refusal(this.last);
     if (refusal !== null) {
       this.#end(refusal);
       return;
     }
     this.#tried++;
-    blocks.write(ref, this.#block, data, this);
+    changes.add(this);
+    blocks.write(ref, this.first, data, this);
     if (this.#waiting) return;
     if (!this.#owned) this.#data = null;
     this.#letGo();
   }
 
   complete(error: StorageError | null): void {
+    this.#host.changes.remove(this);
     const again =
       error?.code === 'NO_SPACE' &&
       this.#tried === 1 &&
@@ -98,8 +105,7 @@ export class WholeWrite implements Done {
       return;
     }
     // Someone may be reading these blocks in order to write them: wait for one's turn again.
-    const last = this.#block + this.#data!.length / blockBytes - 1;
-    this.#host.locks.acquire(this.#block, last, (lock) => {
+    this.#host.locks.acquire(this.first, this.last, (lock) => {
       this.#lock = lock;
       this.submit();
     });

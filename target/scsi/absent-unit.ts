@@ -39,6 +39,10 @@ export class AbsentUnit implements Unit {
     return false;
   }
 
+  excluded(_task: Task): boolean {
+    return false;
+  }
+
   execute(task: Task, _dataOut: Uint8Array | null): void {
     const opcode = u8(task.cdb, 0);
     if (opcode === Opcode.inquiry) answer(task, absentInquiry(), u16(task.cdb, 3));

@@ -26,8 +26,8 @@ export const blockCommands: readonly Command[] = [
       execute: rw.preFetch,
     },
     {
-      ten: [Opcode.preFetch10, 'SBC-3 5.13'],
-      sixteen: [Opcode.preFetch16, 'SBC-3 5.14'],
+      ten: [Opcode.preFetch10, 'SBC-3 5.8'],
+      sixteen: [Opcode.preFetch16, 'SBC-3 5.9'],
     },
   ),
   ...forms(
@@ -102,7 +102,7 @@ export const blockCommands: readonly Command[] = [
       start: compare.startOrWrite,
       execute: compare.orWrite,
     },
-    { sixteen: [Opcode.orWrite16, 'SBC-3 5.6'] },
+    { sixteen: [Opcode.orWrite16, 'SBC-3 5.5'] },
   ),
   command({
     name: 'WRITE ATOMIC(16)',
@@ -110,7 +110,7 @@ export const blockCommands: readonly Command[] = [
     transfer: out,
     access: Access.write,
     flags: ['writes', 'medium'],
-    source: 'SBC-4 5.48',
+    source: 'SBC-4',
     supported: (unit) => unit.device.capabilities.atomicBytes >= unit.device.sectorBytes,
     start: rw.startWriteAtomic,
     execute: rw.writeAtomic,
@@ -180,7 +180,7 @@ export const blockCommands: readonly Command[] = [
     usage: '1e 00 00 00 01 00',
     transfer: none,
     access: medium.preventAccess,
-    source: 'SBC-3 5.12',
+    source: 'SBC-3 5.10',
     supported: (unit) => unit.device.capabilities.removable,
     execute: medium.preventAllow,
   }),

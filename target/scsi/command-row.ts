@@ -25,7 +25,7 @@ export interface Row {
 }
 
 /** See the fields of the same meaning in command.ts. */
-export type Flag = 'whileReserved' | 'attentionExempt' | 'writes' | 'medium';
+export type Flag = 'whileReserved' | 'attentionExempt' | 'writes' | 'medium' | 'alters';
 
 /** NACA (bit 2 of CONTROL) asks for an ACA that is not supported (NORMACA=0). */
 const naca = 0x04;
@@ -59,6 +59,7 @@ export function command(row: Row): Command {
     attentionExempt: has('attentionExempt'),
     writes: has('writes'),
     medium: has('medium'),
+    alters: has('alters'),
     source: row.source,
     supported: row.supported ?? null,
     start: row.start ?? null,

@@ -38,6 +38,9 @@ export interface Command {
   readonly attentionExempt: boolean;
   /** Changes the medium: refused by a read-only unit or nexus and by SWP. */
   readonly writes: boolean;
+  /** Changes what all nexuses share (mode parameters, reservations): refused to a nexus that may only
+   *  read, which could otherwise lock the writers out. */
+  readonly alters: boolean;
   /** Needs the medium: NOT READY when it was ejected. */
   readonly medium: boolean;
   /** Where the standard has it. */

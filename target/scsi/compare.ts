@@ -1,5 +1,5 @@
 /**
- * COMPARE AND WRITE (SBC-3 5.2) and ORWRITE(16) (5.6): reading, deciding and writing as one.
+ * COMPARE AND WRITE (SBC-3 5.2) and ORWRITE(16) (5.5): reading, deciding and writing as one.
  *
  * Both rest on the device's atomic compareAndWrite, so they are safe against each other and against
  * plain writes from any path. ORWRITE reads a piece and writes the result only if nothing changed in

@@ -1,8 +1,8 @@
 /**
- * Long block work in bounded pieces. A job makes one device call at a time, looks at `task.aborted`
- * before each, and finishes its task exactly once. A device that completes inside the call costs no
- * stack (the loop is here, not in the completion), and after `limits.piecesPerTurn` such pieces the
- * event loop gets a turn.
+ * Long block work in bounded pieces. A job makes one device call at a time, looks before each whether
+ * the task was aborted or a new reservation keeps it out, and finishes its task exactly once. A device
+ * that completes inside the call costs no stack (the loop is here, not in the completion), and after
+ * `limits.piecesPerTurn` such pieces the event loop gets a turn.
  */
 import { strict as assert } from 'node:assert';
 import type { Completion, DeviceError } from './device.ts';
@@ -75,7 +75,7 @@ export abstract class Job implements Completion {
   #drive(): void {
     this.#driving = true;
     for (let pieces = 0; !this.#ended; pieces++) {
-      if (this.task.aborted) {
+      if (this.task.aborted || this.unit.excluded(this.task)) {
         this.#end();
         break;
       }

@@ -27,13 +27,14 @@ export const scsiLimits = {
   unmapBlocks: 1024 * 1024,
   unmapDescriptors: 256,
 
-  /** WRITE SAME: zeros are cheap, a pattern is real writing and must end before a host's 30 s timer. */
-  writeSameBytes: 256 * MiB,
+  /** WRITE SAME: zeros are cheap, a pattern is real writing, and a command of it must not hold up the
+   *  others for long. 32768 sectors, so that the 10-byte form can name all of it. */
+  writeSameBytes: 16 * MiB,
 
   /** One call to the device for a long pattern write or verify. Also the size of a scratch buffer. */
   pieceBytes: 256 * KiB,
   /** One call of `unmap` or `writeZeroes`; metadata work, so larger, but an abort is seen in between. */
-  zeroPieceBytes: 64 * MiB,
+  zeroPieceBytes: 16 * MiB,
   /** Scratch buffers of one logical unit: long commands beyond that take turns (1 MiB in all). */
   scratchBuffers: 4,
   /** Pieces that completed at once before a long command lets others run: well under 10 ms. */
@@ -67,3 +68,4 @@ assert(l.optimalTransferBytes <= l.transferBytes);
 assert(l.pieceBytes % 4096 === 0 && l.zeroPieceBytes % 4096 === 0 && l.compareBytes % 4096 === 0);
 assert(l.unmapDescriptors * 16 + 8 <= 0xffff, 'the list length is a 16-bit field');
 assert(l.transferBytes / 512 <= 0xffff, 'a READ(10) can ask for the maximum');
+assert(l.writeSameBytes / 512 <= 0xffff, 'a WRITE SAME(10) can ask for the maximum');

@@ -45,7 +45,7 @@ export class LogicalUnit implements Unit, DeviceListener {
   readonly target: TargetView;
   readonly mode = new ModeParameters();
   readonly reservations: Reservations;
-  readonly scratch = new ScratchPool();
+  readonly scratch: ScratchPool;
   /** The medium of a removable unit was ejected. */
   ejected = false;
   /** Who holds the SPC-2 RESERVE, or null. */
@@ -61,6 +61,7 @@ export class LogicalUnit implements Unit, DeviceListener {
     this.lun = options.lun;
     this.device = device;
     this.target = options.target;
+    this.scratch = new ScratchPool((next) => this.target.soon(next));
     this.reservations = new Reservations(this, options.reservations);
     this.#stopListening = device.listen(this);
   }
@@ -85,7 +86,6 @@ export class LogicalUnit implements Unit, DeviceListener {
 
   detach(nexus: Nexus): void {
     this.#states.delete(nexus);
-    this.reservations.forget(nexus);
     if (this.legacyHolder === nexus) this.legacyHolder = null;
   }
 
@@ -185,15 +185,18 @@ export class LogicalUnit implements Unit, DeviceListener {
       this.check(task, Sense.mediumNotPresent);
       return false;
     }
-    if (command.writes) {
-      const code = this.protection(task.nexus);
-      if (code !== null) {
-        this.check(task, code);
-        return false;
-      }
+    const code = this.#refusal(command, task.nexus);
+    if (code !== null) {
+      this.check(task, code);
+      return false;
     }
     task.transfer = command.transfer;
     return command.start === null || command.start(this, task);
+  }
+
+  #refusal(command: Command, nexus: Nexus): SenseCode | null {
+    if (command.alters && nexus.readOnly) return Sense.writeProtected;
+    return command.writes ? this.protection(nexus) : null;
   }
 
   #unknown(task: Task): false {
@@ -201,6 +204,14 @@ export class LogicalUnit implements Unit, DeviceListener {
     if (hasActions(u8(task.cdb, 0))) return this.badField(task, 1, 4);
     this.check(task, Sense.invalidOpcode);
     return false;
+  }
+
+  excluded(task: Task): boolean {
+    if (this.legacyHolder === null && !this.reservations.held) return false;
+    const command = commandOf(task.cdb);
+    if (command === null || !this.#conflicts(command, task)) return false;
+    task.status = ScsiStatus.reservationConflict;
+    return true;
   }
 
   #conflicts(command: Command, task: Task): boolean {
@@ -215,7 +226,8 @@ export class LogicalUnit implements Unit, DeviceListener {
   execute(task: Task, dataOut: Uint8Array | null): void {
     const command = commandOf(task.cdb);
     assert(command, 'execute without start');
-    command.execute(this, task, dataOut);
+    if (this.excluded(task)) task.finish();
+    else command.execute(this, task, dataOut);
   }
 
   fail(task: Task, error: DeviceError): void {

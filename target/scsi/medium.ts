@@ -1,5 +1,5 @@
 /**
- * START STOP UNIT (SBC-3 5.25) and PREVENT ALLOW MEDIUM REMOVAL (SBC-3 5.15, SPC-4), TEST UNIT READY
+ * START STOP UNIT (SBC-3 5.25) and PREVENT ALLOW MEDIUM REMOVAL (5.10), TEST UNIT READY
  * and REQUEST SENSE: the state of a unit as a whole.
  *
  *   START STOP UNIT  1Bh, IMMED (0), r, POWER CONDITION MODIFIER, POWER CONDITION (7:4) NO_FLUSH (2)
@@ -35,11 +35,11 @@ export function startStartStop(unit: LogicalUnit, task: Task): boolean {
   // With a power condition LOEJ and START are ignored (SBC-3 5.25).
   if (flags >> 4 !== 0 || (flags & loadEjectBit) === 0) return true;
   if (!unit.device.capabilities.removable) return unit.badField(task, 4, 1);
-  if ((flags & startBit) === 0 && !unit.ejected && unit.removalPrevented) {
-    unit.check(task, Sense.removalPrevented);
-    return false;
-  }
-  return true;
+  // Prevention holds the medium where it is: loaded or, once it is out, out.
+  const moves = ((flags & startBit) !== 0) === unit.ejected;
+  if (!moves || !unit.removalPrevented) return true;
+  unit.check(task, Sense.removalPrevented);
+  return false;
 }
 
 export function startStop(unit: LogicalUnit, task: Task): void {

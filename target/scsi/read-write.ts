@@ -1,5 +1,5 @@
 /**
- * READ and WRITE (SBC-3 5.7–5.12, 5.31–5.36), WRITE ATOMIC(16), SYNCHRONIZE CACHE and PRE-FETCH.
+ * READ and WRITE (SBC-3 5.11–5.13, 5.33–5.35), WRITE ATOMIC(16), SYNCHRONIZE CACHE and PRE-FETCH.
  *
  * READ and WRITE are the hot path: `start` says where, and the transport moves the bytes. DPO is taken
  * and has no effect (the store's cache knows better); FUA reaches the device on writes.
@@ -19,7 +19,7 @@ export function startReadWrite(unit: LogicalUnit, task: Task): boolean {
   if (!six && !unprotected(unit, task)) return false;
   if (!setRange(unit, task)) return false;
   task.fua = !six && ((task.cdb[1] ?? 0) & fuaBit) !== 0;
-  // A transfer length of zero is no error and moves nothing (SBC-3 5.8); READ(6) has no zero.
+  // A transfer length of zero is no error and moves nothing (SBC-3 5.11); READ(6) has no zero.
   if (task.length === 0) task.transfer = Transfer.none;
   return true;
 }
@@ -29,7 +29,7 @@ export function nothing(_unit: LogicalUnit, task: Task): void {
   task.finish();
 }
 
-/** WRITE ATOMIC(16), SBC-4 5.48: a start at a multiple of the announced alignment. */
+/** WRITE ATOMIC(16), SBC-4: a start at a multiple of the announced alignment. */
 export function startWriteAtomic(unit: LogicalUnit, task: Task): boolean {
   const { cdb } = task;
   if (!unprotected(unit, task)) return false;
@@ -67,7 +67,7 @@ export function synchronizeCache(unit: LogicalUnit, task: Task): void {
   flushJob(unit, task);
 }
 
-/** A hint that is not followed: GOOD says that not all of it is in a cache (SBC-3 5.13). */
+/** A hint that is not followed: GOOD says that not all of it is in a cache (SBC-3 5.8). */
 export function preFetch(_unit: LogicalUnit, task: Task): void {
   task.finish();
 }

@@ -2,9 +2,8 @@
  * Where the persistent reservations of one logical unit are kept: a port with a synchronous
  * snapshot in memory and a `save` that makes it outlive a power loss (APTPL, SPC-4 5.13.5).
  *
- * The logical unit reads `load()` once, changes its own state, and hands the whole new state to
- * `save`. APTPL=1 is refused unless `durable`. A store that several gateways share calls
- * `listen`ers when another one changed the state.
+ * The logical unit reads `load()` once, when its device is added, and hands every new state as a whole
+ * to `save`. APTPL=1 is refused unless `durable`.
  */
 
 /** One registered I_T nexus (SPC-4 5.13.7). */
@@ -44,7 +43,8 @@ export const noReservations: ReservationState = Object.freeze({
 export interface ReservationStore {
   /** Whether `save` makes the state outlive a power loss. */
   readonly durable: boolean;
-  /** The state now. Never waits. */
+  /** The state now. Never waits. After a power loss: what was saved, if it had `persist`, else none
+   *  (SPC-4 5.13.5). */
   load(): ReservationState;
   /**
    * Takes the new state at once (a following `load` shows it) and calls `done` exactly once when it

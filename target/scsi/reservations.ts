@@ -8,6 +8,7 @@
  * the store could not keep leaves everything as it was. A nexus is known by its initiator port
  * (name and ISID) and relative target port, so a registration outlives the session.
  */
+import { strict as assert } from 'node:assert';
 import { Access } from './command.ts';
 import { scsiLimits } from './limits.ts';
 import { initiatorPort, type Nexus } from './nexus.ts';
@@ -102,10 +103,12 @@ export class Reservations {
   readonly #store: ReservationStore;
   /** Turns not begun; at most one a command in flight, which the transport bounds. */
   readonly #queue: Turn[] = [];
-  #busy = false;
+  /** A change is with the store. */
+  #saving = false;
+  #working = false;
   #state: ReservationState;
-  /** Registrations by nexus object, for the check of every command. Emptied at each change. */
-  readonly #known = new Map<Nexus, Registration | null>();
+  /** Registrations by nexus object, for the check of every command. Made anew at each change. */
+  #known = new WeakMap<Nexus, Registration | null>();
 
   constructor(host: ReservationHost, store: ReservationStore) {
     this.#host = host;
@@ -137,10 +140,6 @@ export class Reservations {
     return found;
   }
 
-  forget(nexus: Nexus): void {
-    this.#known.delete(nexus);
-  }
-
   /** Whether `nexus` may not do what needs `access` (SPC-4 table 65). */
   conflicts(access: Access, nexus: Nexus): boolean {
     const { holder } = this.#state;
@@ -159,30 +158,37 @@ export class Reservations {
     done: (error: Error | null, change: Change | null) => void,
   ): void {
     this.#queue.push({ run, done });
-    if (!this.#busy) this.#next();
+    this.#work();
   }
 
-  #next(): void {
-    const turn = this.#queue.shift();
-    if (turn === undefined) return;
-    const change = turn.run(this.#state);
-    if (change === null) {
-      turn.done(null, null);
-      this.#next();
-      return;
+  /** A loop and not a recursion: however many turns wait, the stack stays flat. */
+  #work(): void {
+    if (this.#working) return;
+    this.#working = true;
+    while (!this.#saving) {
+      const turn = this.#queue.shift();
+      if (turn === undefined) break;
+      const change = turn.run(this.#state);
+      if (change === null) turn.done(null, null);
+      else this.#save(turn, change);
     }
-    this.#busy = true;
+    this.#working = false;
+  }
+
+  #save(turn: Turn, change: Change): void {
+    this.#saving = true;
     this.#store.save(change.state, (error) => {
+      assert(this.#saving, 'the store answered twice');
       if (error === null) this.#take(change);
       turn.done(error, change);
-      this.#busy = false;
-      this.#next();
+      this.#saving = false;
+      this.#work();
     });
   }
 
   #take(change: Change): void {
     this.#state = change.state;
-    this.#known.clear();
+    this.#known = new WeakMap();
     for (const { to, code } of change.notices) {
       for (const nexus of this.#host.nexusesOf(to.initiatorPort, to.relativePort)) {
         this.#host.postTo(nexus, code);

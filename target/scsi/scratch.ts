@@ -1,6 +1,7 @@
 /**
  * The scratch buffers of one logical unit: at most `limits.scratchBuffers` of `limits.pieceBytes`.
- * A command that finds none free waits its turn; that is what bounds the memory of long commands.
+ * A command that finds none free waits its turn; that is what bounds the memory of long commands. A
+ * buffer is handed over through `soon`, so that many who wait cost no stack.
  */
 import { strict as assert } from 'node:assert';
 import { scsiLimits } from './limits.ts';
@@ -8,7 +9,12 @@ import { scsiLimits } from './limits.ts';
 export class ScratchPool {
   readonly #free: Uint8Array[] = [];
   readonly #waiting: ((buffer: Uint8Array) => void)[] = [];
+  readonly #soon: (next: () => void) => void;
   #out = 0;
+
+  constructor(soon: (next: () => void) => void) {
+    this.#soon = soon;
+  }
 
   /** Calls `ready` with a buffer (contents undefined), now or when one is given back. */
   take(ready: (buffer: Uint8Array) => void): void {
@@ -23,7 +29,7 @@ export class ScratchPool {
   give(buffer: Uint8Array): void {
     const next = this.#waiting.shift();
     if (next) {
-      next(buffer);
+      this.#soon(() => next(buffer));
       return;
     }
     assert(this.#out > 0);

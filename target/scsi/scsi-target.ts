@@ -6,8 +6,8 @@
  * attached to every logical unit, those added later included.
  */
 import { strict as assert } from 'node:assert';
+import { type Clock, realClock } from '../clock.ts';
 import { AbsentUnit } from './absent-unit.ts';
-import { type Defer, nextTurn } from './defer.ts';
 import type { BlockDevice } from './device.ts';
 import { scsiLimits } from './limits.ts';
 import { LogicalUnit } from './logical-unit.ts';
@@ -26,8 +26,8 @@ export interface ScsiTargetOptions {
   readonly relativePort: number;
   /** Target portal group tag, also the target port group. */
   readonly portalGroup: number;
-  /** How long work lets others run; the event loop's next turn unless a simulation says otherwise. */
-  readonly defer?: Defer;
+  /** Through which long work lets others run. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -44,7 +44,7 @@ export class ScsiTarget implements TargetView {
   onAbortTasks: AbortTasks | null = null;
   readonly #units = new Map<number, LogicalUnit>();
   readonly #nexuses = new Set<Nexus>();
-  readonly #defer: Defer;
+  readonly #clock: Clock;
   readonly #absent: AbsentUnit;
   readonly #wellKnown: WellKnownUnit;
   /** LUN 0 as a unit object, for the first command of every session without a map look-up. */
@@ -59,7 +59,7 @@ export class ScsiTarget implements TargetView {
     this.#absent = new AbsentUnit(this);
     this.#wellKnown = new WellKnownUnit(this);
     this.#zero = this.#absent;
-    this.#defer = options.defer ?? nextTurn;
+    this.#clock = options.clock ?? realClock;
   }
 
   /** Offer `device` at `lun`, 0…16383. Attached nexuses learn of it by 3F/0E. */
@@ -141,8 +141,12 @@ export class ScsiTarget implements TargetView {
     else done();
   }
 
+  soon(next: () => void): void {
+    this.#clock.soon(next);
+  }
+
   defer(next: () => void): void {
-    this.#defer(next);
+    this.#clock.after(0, next);
   }
 
   lunsReported(nexus: Nexus): void {

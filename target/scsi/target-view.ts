@@ -17,6 +17,8 @@ export interface TargetView {
   abortTasks(nexus: Nexus, lun: number, done: () => void): void;
   /** REPORT LUNS was answered to `nexus`: the matching unit attention goes from every unit. */
   lunsReported(nexus: Nexus): void;
+  /** Calls `next` when the code that runs now has returned. */
+  soon(next: () => void): void;
   /** Calls `next` in a later turn of the event loop. */
   defer(next: () => void): void;
 }

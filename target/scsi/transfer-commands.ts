@@ -21,7 +21,7 @@ export const transferCommands: readonly Command[] = [
     transfer: read,
     access: Access.read,
     flags: ['medium'],
-    source: 'SBC-3 5.7',
+    source: 'SBC-2; obsolete in SBC-3',
     start: rw.startReadWrite,
     execute: rw.nothing,
   }),
@@ -31,7 +31,7 @@ export const transferCommands: readonly Command[] = [
     transfer: write,
     access: Access.write,
     flags: ['writes', 'medium'],
-    source: 'SBC-3 5.31',
+    source: 'SBC-2; obsolete in SBC-3',
     start: rw.startReadWrite,
     execute: rw.nothing,
   }),
@@ -47,9 +47,9 @@ export const transferCommands: readonly Command[] = [
       execute: rw.nothing,
     },
     {
-      ten: [Opcode.read10, 'SBC-3 5.8'],
-      twelve: [Opcode.read12, 'SBC-3 5.9'],
-      sixteen: [Opcode.read16, 'SBC-3 5.10'],
+      ten: [Opcode.read10, 'SBC-3 5.11'],
+      twelve: [Opcode.read12, 'SBC-3 5.12'],
+      sixteen: [Opcode.read16, 'SBC-3 5.13'],
     },
   ),
   ...forms(
@@ -64,9 +64,9 @@ export const transferCommands: readonly Command[] = [
       execute: rw.nothing,
     },
     {
-      ten: [Opcode.write10, 'SBC-3 5.32'],
-      twelve: [Opcode.write12, 'SBC-3 5.33'],
-      sixteen: [Opcode.write16, 'SBC-3 5.34'],
+      ten: [Opcode.write10, 'SBC-3 5.33'],
+      twelve: [Opcode.write12, 'SBC-3 5.34'],
+      sixteen: [Opcode.write16, 'SBC-3 5.35'],
     },
   ),
   ...forms(
@@ -96,9 +96,9 @@ export const transferCommands: readonly Command[] = [
       execute: verify.verify,
     },
     {
-      ten: [Opcode.verify10, 'SBC-3 5.27'],
-      twelve: [Opcode.verify12, 'SBC-3 5.28'],
-      sixteen: [Opcode.verify16, 'SBC-3 5.29'],
+      ten: [Opcode.verify10, 'SBC-3 5.29'],
+      twelve: [Opcode.verify12, 'SBC-3 5.30'],
+      sixteen: [Opcode.verify16, 'SBC-3 5.31'],
     },
   ),
 ];

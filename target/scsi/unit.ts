@@ -22,6 +22,13 @@ export interface Unit {
   start(task: Task): boolean;
 
   /**
+   * True when a reservation made since `start` keeps the task out; its status is set then. To be asked
+   * when a write's data has arrived, before any of it goes to the device: what a reservation excludes
+   * does not land after the reservation was acknowledged.
+   */
+  excluded(task: Task): boolean;
+
+  /**
    * For transfer none, in, out. Ends with exactly one `task.finish()`, now or later. `dataOut` holds
    * `task.length` bytes, or fewer if the initiator announced less; borrowed until `finish`.
    */

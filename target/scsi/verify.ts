@@ -1,5 +1,5 @@
 /**
- * VERIFY and WRITE AND VERIFY (SBC-3 5.27–5.30, 5.37–5.40).
+ * VERIFY and WRITE AND VERIFY (SBC-3 5.29–5.31, 5.37–5.39).
  *
  *   BYTCHK 00b  the medium is read (every checksum with it), nothing is transferred by VERIFY
  *          01b  compared with as many blocks of Data-Out

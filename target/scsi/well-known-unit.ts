@@ -70,6 +70,10 @@ export class WellKnownUnit implements Unit {
     return false;
   }
 
+  excluded(_task: Task): boolean {
+    return false;
+  }
+
   execute(task: Task, _dataOut: Uint8Array | null): void {
     const opcode = u8(task.cdb, 0);
     if (opcode === Opcode.inquiry) wellKnownInquiry(task);

@@ -298,6 +298,10 @@ export class Login {
       throw new Refusal(LoginStatus.initiatorError, `${key} was offered twice`);
     }
     const pair = negotiation.offer(key, value);
+    if (pair !== null && key === 'MaxRecvDataSegmentLength') {
+      // An answer would be taken for the target's own declaration.
+      throw new Refusal(LoginStatus.initiatorError, `MaxRecvDataSegmentLength is ${value}`);
+    }
     if (pair !== null) answer.push(pair);
   }
 

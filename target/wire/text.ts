@@ -62,8 +62,8 @@ export class TextError extends Error {
   }
 }
 
-/** Keys: a capital letter, then letters, digits and . - + @ _ (6.1); X- and X# keys as well. */
-const KEY = /^[A-Z][A-Za-z0-9.\-+@_#/]*$/;
+/** Keys: a letter, then letters, digits and . - + @ _ (6.1); X# keys as well (13.23). */
+const KEY = /^[A-Za-z][A-Za-z0-9.\-+@_#/]*$/;
 const decoder = new TextDecoder('utf-8', { fatal: true });
 const encoder = new TextEncoder();
 

@@ -2,13 +2,14 @@
 import test from 'ava';
 import { nearest } from '#appliance/suggest.ts';
 
-const known = ['disk0', 'database', 'vm-images'];
+const known = ['disk0', 'database', 'vm-images', 'web'];
 
 const cases: readonly (readonly [string, string | null])[] = [
   ['dsk0', 'disk0'],
   ['disk1', 'disk0'],
   ['databse', 'database'],
   ['vmimages', 'vm-images'],
+  ['wbe', 'web'],
   ['mail', null],
   ['x', null],
   ['', null],

@@ -7,17 +7,25 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Peer, startPeer } from '../kit/peer.ts';
+import { startPeer } from '../kit/peer.ts';
 import { SeededRandom } from '../kit/random.ts';
 import { runOk } from '../kit/run.ts';
 import { makeDirectory, removeDirectory } from '../kit/temp.ts';
 import { type Series, table } from './figures.ts';
 import { writeRandomFile } from './fill.ts';
-import { calibrate, type Measurement, measure, WORKLOADS, type Workload } from './workloads.ts';
+import {
+  calibrate,
+  LUN_BYTES,
+  Lun,
+  type Measurement,
+  measure,
+  type Side,
+  WORKLOADS,
+  type Workload,
+} from './workloads.ts';
 
 const DEFAULT_ROUNDS = 7;
 const DEFAULT_SECONDS = 2;
-const LUN_BYTES = 2 ** 30;
 
 const USAGE = `usage: npm run bench -- [options]
   --rounds N      rounds of every workload (default ${DEFAULT_ROUNDS})
@@ -45,14 +53,19 @@ async function main(): Promise<void> {
     ({ name }) => only === undefined || only.some((text) => name.includes(text)),
   );
   if (loads.length === 0) throw new Error(`no workload has ${only?.join(' or ')} in its name`);
-  const peers: Peer[] = [];
+  const sides: Side[] = [];
   try {
     for (const name of ['petal', 'tgt'] as const) {
-      peers.push(await startPeer(name, { sizeBytes: LUN_BYTES, sync: true }));
+      const peer = await startPeer(name, { sizeBytes: LUN_BYTES.cold, sync: true });
+      const hot = await peer.addLun(LUN_BYTES.hot).catch(async (error) => {
+        await peer.stop();
+        throw error;
+      });
+      sides.push({ peer, urls: { cold: peer.url, hot } });
     }
-    await fill(peers);
-    const [ours, theirs] = peers;
-    if (ours === undefined || theirs === undefined) throw new Error('two peers were started');
+    await fill(sides);
+    const [ours, theirs] = sides;
+    if (ours === undefined || theirs === undefined) throw new Error('two sides were started');
     const series: Series[] = [];
     for (const load of loads) {
       series.push(await compare(load, ours, theirs, rounds, seconds));
@@ -61,20 +74,22 @@ async function main(): Promise<void> {
     console.log(`\n${rounds} rounds of about ${seconds} s each, in turn; medians.\n`);
     console.log(table(series));
   } finally {
-    await Promise.all(peers.map((peer) => peer.stop()));
+    await Promise.all(sides.map(({ peer }) => peer.stop()));
   }
 }
 
 /** Random data over the whole of every LUN, written by the same tool. */
-async function fill(peers: readonly Peer[]): Promise<void> {
+async function fill(sides: readonly Side[]): Promise<void> {
   const directory = await makeDirectory('petal-bench-');
   try {
-    const file = join(directory, 'fill');
-    await writeRandomFile(file, LUN_BYTES, new SeededRandom(1));
-    for (const peer of peers) {
-      await runOk('qemu-img', ['convert', '-n', '-f', 'raw', '-O', 'raw', file, peer.url]);
+    for (const lun of Object.values(Lun)) {
+      const file = join(directory, lun);
+      await writeRandomFile(file, LUN_BYTES[lun], new SeededRandom(1));
+      for (const { urls } of sides) {
+        await runOk('qemu-img', ['convert', '-n', '-f', 'raw', '-O', 'raw', file, urls[lun]]);
+      }
+      await rm(file);
     }
-    await rm(file);
   } finally {
     await removeDirectory(directory);
   }
@@ -82,8 +97,8 @@ async function fill(peers: readonly Peer[]): Promise<void> {
 
 async function compare(
   load: Workload,
-  ours: Peer,
-  theirs: Peer,
+  ours: Side,
+  theirs: Side,
   rounds: number,
   seconds: number,
 ): Promise<Series> {
@@ -96,8 +111,8 @@ async function compare(
     // Who goes first alternates, so that neither always follows the other's writes.
     const order = round % 2 === 0 ? (['ours', 'theirs'] as const) : (['theirs', 'ours'] as const);
     for (const side of order) {
-      const peer = side === 'ours' ? ours : theirs;
-      series[side].push(await measure(peer, load, requests[side], seconds));
+      const measured = side === 'ours' ? ours : theirs;
+      series[side].push(await measure(measured, load, requests[side], seconds));
     }
   }
   return series;

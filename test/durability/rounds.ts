@@ -10,7 +10,7 @@
 import { write16 } from '../kit/cdb.ts';
 import type { Daemon, DiskInfo } from '../kit/daemon.ts';
 import { expectGood, type Initiator } from '../kit/initiator.ts';
-import { sleep } from '../kit/process.ts';
+import { within } from '../kit/process.ts';
 import { SeededRandom } from '../kit/random.ts';
 import { ConnectionEnded } from '../kit/wire.ts';
 import { Finding, Ledger } from './ledger.ts';
@@ -80,10 +80,9 @@ class Trial {
     await session.settle();
     const workers = Array.from({ length: this.#queueDepth }, () => this.#write(session, round));
     const done = Promise.all(workers);
-    const moment = sleep(this.#random.between(RUN_MS.least, RUN_MS.most));
-    const first = await Promise.race([done.then(() => 'ended'), moment.then(() => 'moment')]);
+    const first = await within(done, this.#random.between(RUN_MS.least, RUN_MS.most));
     await this.#daemon.kill();
-    if (first === 'ended') {
+    if (first !== 'late') {
       throw new Error(`the session ended before the kill:\n${this.#daemon.log}`);
     }
     await done;

@@ -6,7 +6,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openBed } from './bed.ts';
+import { type Bed, openBed } from './bed.ts';
 import { type Job, jobs, library, script } from './jobs.ts';
 import { type GuestResult, runGuest } from './machine.ts';
 import { type GuestServer, type JobDisk, PetalServer, ServerKind } from './server.ts';
@@ -54,10 +54,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const note = (text: string): void => console.log(text);
 
 /** One job in one guest. Resolves to null when it passed, else to what went wrong. */
-async function runJob(server: GuestServer, job: Job, chosen: Options): Promise<string | null> {
+async function runJob(
+  bed: Bed,
+  server: GuestServer,
+  job: Job,
+  chosen: Options,
+): Promise<string | null> {
   let result: GuestResult;
   try {
-    const bed = await openBed(note);
     const disk = job.sizeMiB === null ? null : await server.disk(job.name, job.sizeMiB);
     result = await runGuest(bed, {
       script: script(job),
@@ -126,7 +130,7 @@ async function main(chosen: Options): Promise<number> {
     return 0;
   }
   if (wanted.length === 0) throw new Error(`no such job runs against ${chosen.server}`);
-  await openBed(note);
+  const bed = await openBed(note);
   const server =
     chosen.server === ServerKind.tgt ? await TgtServer.start() : await PetalServer.start();
   let failed = 0;
@@ -134,7 +138,7 @@ async function main(chosen: Options): Promise<number> {
     for (const job of wanted) {
       if (interrupt.signal.aborted) throw new Error('interrupted');
       const started = performance.now();
-      const trouble = await runJob(server, job, chosen);
+      const trouble = await runJob(bed, server, job, chosen);
       const elapsedS = ((performance.now() - started) / 1000).toFixed(0);
       if (trouble !== null) failed += 1;
       const word = trouble === null ? 'passed' : 'FAILED';

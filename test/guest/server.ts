@@ -2,7 +2,7 @@
  * The target that guests log in to, as the jobs see it: one disk per job, portals that keep their
  * ports over a restart, and the verbs that a job asks of the host.
  */
-import { Daemon, type DiskInfo } from '#test/kit/daemon.ts';
+import { Daemon } from '#test/kit/daemon.ts';
 import { until } from '#test/kit/process.ts';
 import { describe } from '#test/kit/run.ts';
 import { freePort } from '#test/kit/temp.ts';
@@ -46,6 +46,7 @@ export class PetalServer implements GuestServer {
   readonly kind = ServerKind.petal;
   readonly #daemon: Daemon;
   readonly #portals: readonly string[];
+  readonly #iqns = new Map<string, string>();
 
   private constructor(daemon: Daemon, portals: readonly string[]) {
     this.#daemon = daemon;
@@ -61,6 +62,7 @@ export class PetalServer implements GuestServer {
 
   async disk(name: string, sizeMiB: number): Promise<JobDisk> {
     const { iqn, lun, size } = await this.#daemon.createDisk(name, `${sizeMiB}MiB`);
+    this.#iqns.set(name, iqn);
     return { target: iqn, lun, size, portals: this.#portals };
   }
 
@@ -74,7 +76,6 @@ export class PetalServer implements GuestServer {
   readonly #verbs: Readonly<
     Record<string, (name: string, rest: readonly string[]) => Promise<string>>
   > = {
-    echo: async (_name, rest) => rest.join('|'),
     /** KEY=VALUE lines of `petal --json disk show`, what is not an object. */
     show: async (name) =>
       Object.entries(await this.#daemon.disk(name))
@@ -87,7 +88,9 @@ export class PetalServer implements GuestServer {
     remove: async (name, [force]) =>
       this.#petal('disk', 'rm', name, ...(force === '--force' ? ['--force', name] : [])),
     undelete: async (name) => this.#petal('disk', 'undelete', name),
-    kick: async (name) => this.#kickFirst(await this.#daemon.disk(name)),
+    /** How many sessions use the disk, or would if it were not removed. */
+    sessions: async (name) => String((await this.#sessions(this.#iqn(name))).length),
+    kick: async (name) => this.#kickFirst(this.#iqn(name)),
     kill: async () => {
       await this.#daemon.kill();
       return '';
@@ -104,20 +107,27 @@ export class PetalServer implements GuestServer {
     return result.stdout;
   }
 
-  async #sessions(disk: DiskInfo): Promise<readonly Session[]> {
+  /** Also of a disk that has been removed since. */
+  #iqn(name: string): string {
+    const iqn = this.#iqns.get(name);
+    if (iqn === undefined) throw new Error(`there was no disk ${name}`);
+    return iqn;
+  }
+
+  async #sessions(iqn: string): Promise<readonly Session[]> {
     const listed = await this.#daemon.petal('session', 'ls');
     if (!Array.isArray(listed))
       throw new Error(`not a list of sessions: ${JSON.stringify(listed)}`);
-    return (listed as readonly Session[]).filter((session) => session.target === disk.iqn);
+    return (listed as readonly Session[]).filter((session) => session.target === iqn);
   }
 
   /** Resolves when the session is gone; the initiator's next one has another id. */
-  async #kickFirst(disk: DiskInfo): Promise<string> {
-    const first = (await this.#sessions(disk))[0];
-    if (first === undefined) throw new Error(`no session uses ${disk.iqn}`);
+  async #kickFirst(iqn: string): Promise<string> {
+    const first = (await this.#sessions(iqn))[0];
+    if (first === undefined) throw new Error(`no session uses ${iqn}`);
     const told = await this.#petal('session', 'kick', String(first.id));
     await until(`session ${first.id} ends`, KICK_TIMEOUT_MS, async () =>
-      (await this.#sessions(disk)).every((session) => session.id !== first.id),
+      (await this.#sessions(iqn)).every((session) => session.id !== first.id),
     );
     return told;
   }

@@ -31,14 +31,17 @@ test('connections that never log in are ended, and keep nobody out meanwhile', a
     open++;
     void wire.ended.then(() => open--);
   }
-  // From the same address as the idle ones: a cap by source may end them early, never this one.
-  const session = await daemon.login(disk);
+  // There is a cap by source: the flood keeps its own address out, nobody else's.
+  const session = await daemon.login(disk, { localAddress: '127.0.0.2' });
   await session.settle();
   const growth = (await residentBytes(daemon.pid)) - before;
   t.true(growth < IDLE_GROWTH_BYTES, `memory grew by ${Math.round(growth / MIB)} MiB`);
   await until('every idle connection has ended', LOGIN_TIMEOUT_MS, () => open === 0);
   t.is(await session.nop(Buffer.from('still here')).then(String), 'still here');
   await session.logout();
+  const same = await daemon.login(disk);
+  await same.settle();
+  await same.logout();
 });
 
 test('a host that does not read its replies costs a bounded amount', async (t) => {

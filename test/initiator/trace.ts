@@ -18,7 +18,7 @@ import { Op, PduReader } from '../kit/pdu.ts';
 export const TRACED_CALLS = [
   ...['openat', 'close', 'write', 'writev', 'pwrite64', 'pwritev', 'pwritev2'],
   ...['fsync', 'fdatasync', 'sync_file_range', 'sendto', 'sendmsg', 'sendfile', 'splice'],
-  ...['io_uring_enter', 'msync'],
+  ...['io_uring_setup', 'io_uring_enter', 'msync'],
 ];
 
 /** A test's write: the tag of its command and the mark in its data. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Initiator } from './initiator.ts';
 import type { LoginOptions } from './login.ts';
-import { sleep } from './process.ts';
+import { within } from './process.ts';
 import { describe, run } from './run.ts';
 import { type Cleanup, makeDirectory, removeDirectory } from './temp.ts';
 
@@ -118,11 +118,8 @@ export class Daemon {
     });
     child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#note(text));
     const limitMs = this.#options.startTimeoutMs ?? START_TIMEOUT_MS;
-    const outcome = await Promise.race([
-      ready,
-      this.#ended.then(() => 'ended' as const),
-      sleep(limitMs).then(() => 'late' as const),
-    ]);
+    const ended = this.#ended.then(() => 'ended' as const);
+    const outcome = await within(Promise.race([ready, ended]), limitMs);
     if (outcome !== 'ready') {
       throw new Error(`the daemon did not start (${outcome}):\n${this.#log}`);
     }
@@ -177,10 +174,10 @@ export class Daemon {
     if (!this.isRunning) return;
     this.#expected = true;
     process.kill(this.pid, 'SIGTERM');
-    const outcome = await Promise.race([
+    const outcome = await within(
       this.#ended.then(() => 'ended' as const),
-      sleep(STOP_TIMEOUT_MS).then(() => 'late' as const),
-    ]);
+      STOP_TIMEOUT_MS,
+    );
     const child = this.#child;
     if (outcome === 'late' || child?.exitCode !== 0) {
       const end = outcome === 'late' ? 'not at all' : (child?.exitCode ?? child?.signalCode);

@@ -10,6 +10,7 @@ import * as cdbs from './cdb.ts';
 import { type CommandResult, Exchange } from './exchange.ts';
 import { type LoginOptions, logIn, type Negotiated, ProtocolViolation } from './login.ts';
 import { decodeKeys, encodeKeys, FINAL, NO_TAG, Op, type Pdu, type PduFields } from './pdu.ts';
+import { within } from './process.ts';
 import { ConnectionEnded, Wire } from './wire.ts';
 
 export type { CommandResult } from './exchange.ts';
@@ -29,6 +30,8 @@ export interface CommandOptions {
 const SIMPLE = 1;
 const READ_BIT = 0x40;
 const WRITE_BIT = 0x20;
+/** The target closes after a logout; one that does not is left. */
+const LOGOUT_TIMEOUT_MS = 1000;
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 export class Initiator {
@@ -58,7 +61,7 @@ export class Initiator {
 
   /** Rejects with LoginRefused (status class and detail), ConnectionEnded or a time-out. */
   static async login(options: LoginOptions): Promise<Initiator> {
-    const wire = await Wire.connect(options.port, options.host);
+    const wire = await Wire.connect(options.port, options.host, options.localAddress);
     try {
       return new Initiator(wire, await logIn(wire, options));
     } catch (error) {
@@ -207,10 +210,7 @@ export class Initiator {
   /** Closes the session in order and waits for the end of the connection. */
   async logout(): Promise<void> {
     await this.request({ opcode: Op.logout, immediate: true, flags: FINAL });
-    await Promise.race([
-      this.wire.ended,
-      new Promise((resolve) => setTimeout(resolve, 1000).unref()),
-    ]);
+    await within(this.wire.ended, LOGOUT_TIMEOUT_MS);
     this.close();
   }
 

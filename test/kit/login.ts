@@ -16,6 +16,8 @@ import type { Wire } from './wire.ts';
 export interface LoginOptions {
   readonly port: number;
   readonly host?: string;
+  /** The address to come from; any of 127.0.0.0/8 on loopback. */
+  readonly localAddress?: string;
   readonly initiator?: string;
   /** The target's name; left out, this is a discovery session. */
   readonly target?: string;

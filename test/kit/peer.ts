@@ -19,6 +19,8 @@ export interface Peer {
   readonly name: string;
   /** `iscsi://…`; it changes with `restart`. */
   readonly url: string;
+  /** One more LUN of the same kind; its URL. Gone after `restart` in the case of tgt. */
+  addLun(sizeBytes: number): Promise<string>;
   /** Of the server process. */
   readonly pid: number;
   readonly isRunning: boolean;
@@ -41,6 +43,11 @@ async function startPetal(options: PeerOptions): Promise<Peer> {
       name: 'petal',
       get url() {
         return daemon.url(disk);
+      },
+      async addLun(sizeBytes) {
+        return daemon.url(
+          await daemon.createDisk(`peer-${sizeBytes}`, `${sizeBytes / 2 ** 20}MiB`),
+        );
       },
       get pid() {
         return daemon.pid;
@@ -74,6 +81,7 @@ async function startTgt(options: PeerOptions): Promise<Peer> {
     get url() {
       return tgt.url;
     },
+    addLun: (sizeBytes) => tgt.addLun(sizeBytes, options.sync === true),
     get pid() {
       return tgt.pid;
     },

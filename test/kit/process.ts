@@ -24,6 +24,19 @@ export function sleep(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs));
 }
 
+/** What `promise` gives, or 'late' after `limitMs`. Leaves no timer behind. */
+export async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Waits until `check` holds; throws with `what` when it does not within `timeoutMs`. */
 export async function until(
   what: string,

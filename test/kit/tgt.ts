@@ -32,6 +32,8 @@ export class Tgt {
   readonly #env: Readonly<Record<string, string>>;
   readonly #control: string;
   readonly #ownsDirectory: boolean;
+  /** LUN 0 is tgt's own controller. */
+  #luns = 0;
 
   private constructor(
     port: number,
@@ -82,9 +84,6 @@ export class Tgt {
   }
 
   async #configure(options: TgtOptions): Promise<void> {
-    const file = join(this.directory, 'lun');
-    await writeFile(file, '');
-    await truncate(file, options.sizeBytes);
     await until('tgtd answers', START_TIMEOUT_MS, async () => {
       if (!this.isRunning) throw new Error('tgtd ended at start');
       return (await this.#admin('--mode', 'sys', '--op', 'show')).status === 0;
@@ -94,11 +93,21 @@ export class Tgt {
       throw new Error(`tgtd listens elsewhere:\n${portals}`);
     }
     await this.#must('--mode', 'target', '--op', 'new', '--tid', '1', '-T', TARGET);
-    const flags = options.sync === true ? ['--bsoflags', 'sync'] : [];
-    const unit = ['--mode', 'logicalunit', '--tid', '1', '--lun', String(this.lun)];
+    await this.addLun(options.sizeBytes, options.sync === true);
+    await this.#must('--mode', 'target', '--op', 'bind', '--tid', '1', '-I', '127.0.0.1');
+  }
+
+  /** A thin file-backed LUN; its URL. */
+  async addLun(sizeBytes: number, sync: boolean): Promise<string> {
+    const lun = ++this.#luns;
+    const file = join(this.directory, `lun${lun}`);
+    await writeFile(file, '');
+    await truncate(file, sizeBytes);
+    const flags = sync ? ['--bsoflags', 'sync'] : [];
+    const unit = ['--mode', 'logicalunit', '--tid', '1', '--lun', String(lun)];
     await this.#must(...unit, '--op', 'new', '-b', file, '--bstype', 'rdwr', ...flags);
     await this.#must(...unit, '--op', 'update', '--params', 'thin_provisioning=1');
-    await this.#must('--mode', 'target', '--op', 'bind', '--tid', '1', '-I', '127.0.0.1');
+    return `iscsi://127.0.0.1:${this.port}/${this.target}/${lun}`;
   }
 
   #admin(...args: string[]) {

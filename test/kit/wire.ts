@@ -48,9 +48,13 @@ export class Wire {
     socket.on('close', () => this.#finish({ by: 'peer', message: 'closed' }));
   }
 
-  static connect(port: number, host = '127.0.0.1'): Promise<Wire> {
+  static connect(port: number, host = '127.0.0.1', localAddress?: string): Promise<Wire> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host });
+      const socket = connect({
+        port,
+        host,
+        ...(localAddress === undefined ? {} : { localAddress }),
+      });
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);

@@ -4,6 +4,8 @@
  * and what it holds is judged against what was acknowledged. Some states are opened twice: recovery itself
  * must not change what is there.
  */
+import type { Blocks } from '../../storage/map/blocks.ts';
+import type { BlocksOptions } from '../../storage/map/open.ts';
 import { SimClock } from './clock.ts';
 import { type CrashMode, type Image, Replay, SimDisk, type TraceEvent } from './disk.ts';
 import { SimRandom } from './random.ts';
@@ -26,21 +28,26 @@ export interface RecordOptions {
   readonly operations: number;
   readonly size?: number;
   readonly syncDoesNothing?: boolean;
+  readonly options?: BlocksOptions;
+  /** See `Load`. */
+  readonly focus?: number;
 }
 
 /** Run a load to its end and keep what the disk and the caller saw. */
 export async function record(software: Software, options: RecordOptions): Promise<Recording> {
   const { seed, operations, size = 16 * 1024 * 1024, syncDoesNothing = false } = options;
+  const settings = options.options ?? smallStore;
   const clock = new SimClock();
   const random = new SimRandom(seed);
   const disk = new SimDisk({ clock, random, size, slowMs: 4, syncDoesNothing });
   const storeId = random.bytes(16);
   await clock.until(software.formatBlocks(disk, { storeId, random }));
-  const store = await clock.until(software.openBlocks({ disk, clock, random }, smallStore));
+  const store = await clock.until(software.openBlocks({ disk, clock, random }, settings));
   const start = disk.crash('keep');
   const trace: TraceEvent<Mark>[] = [];
   disk.trace = trace;
   const load = new Load(store, clock, disk, random);
+  load.focus = options.focus ?? 1;
   await load.run(operations);
   if (load.failures.length > 0) throw new Error(`seed ${seed}: ${load.failures[0]}`);
   const stats = store.stats();
@@ -85,14 +92,19 @@ export async function check(
   const replay = new Replay(recording.start);
   let mark: Mark = { issued: 0, acked: 0 };
   let point = 0;
+  let wrote = false;
   for (const [index, event] of recording.trace.entries()) {
     replay.step(event);
     if (event.kind === 'note') mark = event.note;
+    if (event.kind === 'write') wrote = true;
     // Acknowledgements belong to the point before them: judged with all that came until the next write.
     if (recording.trace[index + 1]?.kind === 'note') continue;
     point += 1;
     if (point % every !== 0) continue;
-    const modes: CrashMode[] = replay.pending > 0 ? ['drop', 'keep', 'tear'] : ['drop'];
+    // A write that was just issued is dropped in the states before; one made durable is kept in them.
+    const modes: CrashMode[] =
+      replay.pending === 0 ? ['drop'] : wrote ? ['keep', 'tear'] : ['drop', 'tear'];
+    wrote = false;
     for (const mode of modes) {
       const image = replay.crash(mode, random);
       verdict.states += 1;
@@ -152,7 +164,11 @@ export async function observe(
   history: History,
 ): Promise<Observation> {
   const random = new SimRandom(1);
-  const store = await software.openBlocks({ disk, clock, random }, smallStore);
+  return survey(await software.openBlocks({ disk, clock, random }, smallStore), history);
+}
+
+/** Read all that the history knows of. */
+export async function survey(store: Blocks, history: History): Promise<Observation> {
   const refs = new Set(store.refs());
   const stamps = new Map<string, number>();
   const into = new Uint8Array(4096 * 64);

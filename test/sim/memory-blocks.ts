@@ -1,6 +1,7 @@
 /**
- * `Blocks` in memory, for tests of what stands on them: accepts at once, completes later in a seeded
- * order, or at once. Acceptance is what later calls see, as in the real store. Capacity is counted.
+ * `Blocks` in memory, for tests of what stands on them: completes at once, or later in a seeded
+ * order. Changes take effect in the order in which they were accepted, and reads may not see them
+ * before they have completed, as when they wait for room in the real store. Capacity is counted.
  */
 import { StorageError } from '#storage/base/errors.ts';
 import {
@@ -33,6 +34,8 @@ export class MemoryBlocks implements Blocks {
   readonly #capacity: number;
   readonly #random: SeededRandom | null;
   #pending: (() => void)[] = [];
+  /** Accepted changes that reads do not see yet, in order. */
+  readonly #unseen: (() => void)[] = [];
 
   constructor(options: MemoryBlocksOptions = {}) {
     this.#capacity = options.capacity ?? 2 ** 30;
@@ -98,10 +101,12 @@ export class MemoryBlocks implements Blocks {
       done.complete(full());
       return;
     }
-    for (let i = 0; i < count; i++) {
-      space.content.set(block + i, data.slice(i * blockBytes, (i + 1) * blockBytes));
-    }
-    this.#later(() => done.complete(this.failure));
+    const copy = data.slice();
+    this.#change(done, () => {
+      for (let i = 0; i < count; i++) {
+        space.content.set(block + i, copy.slice(i * blockBytes, (i + 1) * blockBytes));
+      }
+    });
   }
 
   unmap(ref: number, block: number, count: number, done: Done): void {
@@ -110,10 +115,11 @@ export class MemoryBlocks implements Blocks {
       done.complete(this.failure);
       return;
     }
-    for (const held of [...space.content.keys()]) {
-      if (held >= block && held < block + count) space.content.delete(held);
-    }
-    this.#later(() => done.complete(this.failure));
+    this.#change(done, () => {
+      for (const held of [...space.content.keys()]) {
+        if (held >= block && held < block + count) space.content.delete(held);
+      }
+    });
   }
 
   flush(done: Done): void {
@@ -128,7 +134,12 @@ export class MemoryBlocks implements Blocks {
     const { content } = this.#space(ref);
     const mapped = content.has(block);
     let reach = 1;
-    while (reach < count && content.has(block + reach) === mapped) reach++;
+    if (mapped) {
+      while (reach < count && content.has(block + reach)) reach++;
+    } else {
+      reach = count;
+      for (const held of content.keys()) if (held > block) reach = Math.min(reach, held - block);
+    }
     return { mapped, count: reach };
   }
 
@@ -167,6 +178,16 @@ export class MemoryBlocks implements Blocks {
     if (this.#pending.length === 0) return false;
     this.#pending.splice(this.#random?.below(this.#pending.length) ?? 0, 1)[0]!();
     return true;
+  }
+
+  /** It takes effect some time before it completes, and after all that were accepted earlier. */
+  #change(done: Done, effect: () => void): void {
+    this.#unseen.push(effect);
+    while (this.#unseen.length > 0 && !this.#random?.chance(0.6)) this.#unseen.shift()!();
+    this.#later(() => {
+      while (this.#unseen.includes(effect)) this.#unseen.shift()!();
+      done.complete(this.failure);
+    });
   }
 
   #later(fire: () => void): void {

@@ -4,23 +4,27 @@
  * that made them, so that what is read back says which point that is.
  */
 
+const seedOf = (ref: number, block: number, stamp: number): number =>
+  (Math.imul(stamp, 0x9e3779b1) ^ Math.imul(ref, 0x85ebca6b) ^ block) >>> 0;
+
 /** Content of a block: who wrote it, and where it belongs. */
 export function stamped(ref: number, block: number, stamp: number): Uint8Array {
   const words = new Uint32Array(1024);
-  const seed = Math.imul(stamp, 0x9e3779b1) ^ Math.imul(ref, 0x85ebca6b) ^ block;
-  for (let index = 0; index < 1024; index += 1) words[index] = seed + index;
+  const seed = seedOf(ref, block, stamp);
+  for (let index = 1; index < 1024; index += 1) words[index] = seed + index;
   words[0] = stamp;
-  words[1] = ref;
-  words[2] = block;
   return new Uint8Array(words.buffer);
 }
 
 /** The stamp in a block; 0: zeros; -1: neither zeros nor what was ever written there. */
 export function stampOf(ref: number, block: number, data: Uint8Array): number {
-  const copy = Buffer.from(data);
-  const stamp = copy.readUInt32LE(0);
-  const expected = stamp === 0 ? Buffer.alloc(4096) : stamped(ref, block, stamp);
-  return copy.equals(expected) ? stamp : -1;
+  const words = new Uint32Array(data.buffer, data.byteOffset, 1024);
+  const stamp = words[0]!;
+  const seed = seedOf(ref, block, stamp);
+  for (let index = 1; index < 1024; index += 1) {
+    if (words[index] !== (stamp === 0 ? 0 : (seed + index) >>> 0)) return -1;
+  }
+  return stamp;
 }
 
 interface Effect {

@@ -1,7 +1,7 @@
 /** A mixed load on a store over a simulated disk, from a seed: what was done is kept in a `History`. */
 import type { Done } from '../../storage/map/blocks.ts';
 import type { BlocksOptions, BlocksPorts, FormatOptions, Store } from '../../storage/map/open.ts';
-import type { SimClock } from './clock.ts';
+import { drained, type SimClock } from './clock.ts';
 import type { SimDisk } from './disk.ts';
 import type { SimRandom } from './random.ts';
 import { History, stamped } from './store-history.ts';
@@ -47,18 +47,33 @@ export class Load {
   /** Where the load goes: 1 everywhere. */
   focus = 1;
 
+  /** `before`: the load that went on until the last crash, whose surviving content is `history`. */
   constructor(
     store: Store,
     clock: SimClock,
     disk: SimDisk,
     random: SimRandom,
     history = new History(),
+    before: Load | null = null,
   ) {
     this.#store = store;
     this.#clock = clock;
     this.#disk = disk;
     this.#random = random;
     this.history = history;
+    this.acked = history.issued;
+    if (before === null) return;
+    this.#stamp = before.#stamp;
+    for (const ref of store.refs()) this.#living.add(ref);
+  }
+
+  /** Issue `count` operations and fire some events: a crash comes in the middle of it. */
+  async runUnfinished(count: number): Promise<void> {
+    for (let issued = 0; issued < count; issued += 1) {
+      this.issue();
+      while (this.#inFlight >= this.depth) if (!(await this.#step())) return;
+      if (this.#random.chance(0.3)) await this.#step();
+    }
   }
 
   /** Issue `count` operations, with at most `depth` in flight, and wait for them. */
@@ -74,8 +89,11 @@ export class Load {
   }
 
   async #step(): Promise<boolean> {
-    const went = this.#clock.step();
-    await new Promise((resolve) => setImmediate(resolve));
+    let went = this.#clock.step();
+    await drained();
+    // What was just asked for may only now have come to ask the clock for something.
+    if (!went) went = this.#clock.step();
+    await drained();
     if (!went && this.#inFlight > 0) this.failures.push(`${this.#inFlight} operations hang`);
     return went;
   }

@@ -59,8 +59,8 @@ test('a Host header that names somebody else is refused even with the token', as
     'evil.example',
     `evil.example:${port}`,
     `127.0.0.1.evil.example:${port}`,
-    `localhost.evil.example`,
-    '',
+    'localhost.evil.example',
+    '[::1',
   ]) {
     const { status, text } = await call(host);
     t.true(status === 403 || status === 400, `${host}: ${status} ${text}`);

@@ -50,7 +50,7 @@ const cases: readonly (readonly [Call, number, string, RegExp])[] = [
   [patch({ iqn: 'iqn.2026-11.a' }), 400, 'INVALID', /unknown field 'iqn'/],
   [{ path: '/api/v1/disks/dsk0' }, 404, 'NOT_FOUND', /no disk 'dsk0'; did you mean 'disk0'\?/],
   [{ path: '/api/v1/disks/%2e%2e%2fstatus' }, 404, 'NOT_FOUND', /no disk '\.\.\/status'/],
-  [{ path: `/api/v1/disks/${'a'.repeat(500)}` }, 404, 'NOT_FOUND', /./],
+  [{ path: `/api/v1/disks/${'a'.repeat(500)}` }, 400, 'INVALID', /max param length/],
   [{ path: '/api/v1/disks?removed=1' }, 400, 'INVALID', /removed must be one of true, false/],
   [{ path: '/api/v1/disks?all=true' }, 400, 'INVALID', /unknown field 'all'/],
   [{ path: '/api/v1/status?x=1' }, 400, 'INVALID', /unknown field 'x'/],

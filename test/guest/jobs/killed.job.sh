@@ -22,8 +22,7 @@ for round in $(seq $KILLS); do
   sleep 2
   host start
   say "killed and started, round $round"
-  within 60 'the initiator is back' \
-    sh -c 'grep -qx LOGGED_IN /sys/class/iscsi_session/session*/state'
+  within 60 'the initiator is back' session_is LOGGED_IN
 done
 kill -0 $fio || fail 'fio was over before the last start'
 wait $fio || fail "fio: $(cat /out/fio-killed)"

@@ -28,8 +28,13 @@ within() {
 start_initiator() {
   echo 'InitiatorName=iqn.2026-11.internal.petal:guest' >/etc/iscsi/initiatorname.iscsi
   modprobe iscsi_tcp
-  iscsid -f >/out/iscsid.log 2>&1 &
-  within 20 'iscsid answers' sh -c 'iscsiadm -m session 2>&1 | grep -q "No active sessions"'
+  iscsid -f >>/out/iscsid.log 2>&1 &
+  within 20 'iscsid answers' no_sessions
+}
+
+# A path that is gone fails its I/O after this many seconds, as a host with multipath is set up.
+replacement_timeout() {
+  sed -i "s/^\(node.session.timeo.replacement_timeout\) = .*/\1 = $1/" /etc/iscsi/iscsid.conf
 }
 
 discover() {
@@ -53,6 +58,11 @@ logout() {
   iscsiadm -m node -T "$TARGET" --logout
   within 10 'the disk goes' test ! -e "$(path_of "$PORTAL")"
 }
+
+# Also true only when iscsid answers. iscsiadm's own status is 21 then.
+no_sessions() { { iscsiadm -m session 2>&1 || true; } | grep -q 'No active sessions'; }
+# For one session.
+session_is() { grep -qx "$1" /sys/class/iscsi_session/session*/state; }
 
 drop_caches() {
   sync

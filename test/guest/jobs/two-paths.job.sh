@@ -14,8 +14,7 @@ defaults {
 CONF
 modprobe dm_multipath
 start_initiator
-# A dead path is to be known in seconds, as a host with multipath is set up.
-sed -i -e 's/^\(node.session.timeo.replacement_timeout\) = .*/\1 = 5/' /etc/iscsi/iscsid.conf
+replacement_timeout 5
 discover
 if [ "$KIND" = petal ]; then
   grep -qF "$second," /out/discovery || fail "no second portal $second in the answer"

@@ -138,10 +138,27 @@ test('a thousand writers of one block neither nest nor starve', (t) => {
   const random = new SeededRandom(1);
   const { blocks, volume } = open({}, random);
   let completed = 0;
+  const done: Done = {
+    complete: (error) => {
+      if (error === null) completed++;
+    },
+  };
   for (let index = 0; index < 5000; index++) {
-    const sector = new Uint8Array(512).fill(index & 0xff);
-    volume.write((index % 8) * 512, sector, { complete: (error) => void (completed += +!error) });
+    volume.write((index % 8) * 512, new Uint8Array(512).fill(index & 0xff), done);
   }
   blocks.settle();
   t.is(completed, 5000);
+});
+
+test('nothing of nothing is done at once', async (t) => {
+  const { blocks, volume } = open();
+  const none = new Uint8Array(0);
+  t.is(await call((done) => volume.read(512, 0, none, 0, done)), null);
+  t.is(await call((done) => volume.write(512, none, done)), null);
+  t.is(await call((done) => volume.unmap(0, 0, done)), null);
+  t.is(await call((done) => volume.writeZeroes(0, 0, false, done)), null);
+  t.is(await call((done) => volume.compareAndWrite(0, none, none, done)), null);
+  t.true(volume.readNow(0, 0, none, 0));
+  t.deepEqual(volume.allocation(0, 0), { mapped: false, length: 0 });
+  t.is(blocks.usage(1).mapped, 0);
 });

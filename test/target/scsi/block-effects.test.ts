@@ -301,6 +301,9 @@ test('a removable medium is ejected unless a nexus prevents it', async (t) => {
   }
   t.is(verdict(await world.run('12 00 00 00ff')), '00');
   t.is((await world.run('03 00 00 00 ff')).data[12], 0x3a);
+  t.is(verdict(await world.run('1e 00 00 00 01')), '00');
+  t.is(verdict(await world.run('1b 00 00 00 03')), '02 05/5302', 'nor loaded');
+  t.is(verdict(await world.run('1e 00 00 00 00')), '00');
   t.is(verdict(await world.run('1b 00 00 00 03')), '00');
   t.is(verdict(await world.run('00')), '00');
 });

@@ -4,6 +4,7 @@
  * transport does.
  */
 import { strict as assert } from 'node:assert';
+import { type Clock, realClock } from '../../../target/clock.ts';
 import { RamDevice, type RamDeviceOptions } from '../../../target/ram-device.ts';
 import type {
   BlockDevice,
@@ -218,6 +219,15 @@ export interface WorldOptions extends Partial<RamDeviceOptions> {
   readonly lun?: number;
 }
 
+/** A delay is one turn of the event loop, and keeps the test's process alive. */
+const turns: Clock = {
+  ...realClock,
+  after(_delayMs, fire) {
+    const immediate = setImmediate(fire);
+    return () => clearImmediate(immediate);
+  },
+};
+
 /** A target with one device at LUN 0, and nexuses whose power-on attention has been taken. */
 export class World {
   readonly target: ScsiTarget;
@@ -231,6 +241,7 @@ export class World {
       name: 'iqn.2026-11.test:disk',
       relativePort: 1,
       portalGroup: 1,
+      clock: turns,
     });
     this.device = new Watched({ bytes: 16 * 1024 * 1024, ...options });
     this.target.add(0, this.device, options.store);

@@ -2,6 +2,7 @@
 import test from 'ava';
 import type { Completion } from '../../../target/scsi/device.ts';
 import { scsiLimits } from '../../../target/scsi/limits.ts';
+import type { LogicalUnit } from '../../../target/scsi/logical-unit.ts';
 import { carry, cdb, TestTask, World } from './kit.ts';
 
 test('a long VERIFY of a device that completes at once lets others run', async (t) => {
@@ -69,4 +70,16 @@ test('a device that completes a call twice is caught', async (t) => {
   };
   await world.run('35');
   t.throws(() => captured?.complete(null), { message: /completed twice/ });
+});
+
+test('thousands of commands that wait for a buffer cost no stack', async (t) => {
+  const world = new World();
+  await world.attach(world.a);
+  const buffers: Uint8Array[] = [];
+  const unit = world.target.route(0, 0) as LogicalUnit;
+  for (let i = 0; i < scsiLimits.scratchBuffers; i++) unit.scratch.take((b) => buffers.push(b));
+  const all = Array.from({ length: 20_000 }, () => world.run('2f 00 00000000 00 0001'));
+  for (const buffer of buffers) unit.scratch.give(buffer);
+  const results = await Promise.all(all);
+  t.true(results.every((result) => result.status === 0));
 });

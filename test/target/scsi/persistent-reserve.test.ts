@@ -358,3 +358,15 @@ test('registrations are bounded', async (t) => {
 test('the memory store promises nothing beyond the process', (t) => {
   t.false(new MemoryReservationStore().durable);
 });
+
+test('thousands of changes that wait for the store are answered one after the other', async (t) => {
+  const store = new SlowStore();
+  const world = new World({ store });
+  await world.attach(world.a);
+  const many = Array.from({ length: 20_000 }, (_, i) =>
+    world.run('5f 06 00 0000 00000018', { out: list(0, i === 0 ? 1 : 0) }),
+  );
+  const results = await Promise.all(many);
+  t.true(results.every((result) => result.status === 0));
+  t.is(store.state.generation, 2);
+});

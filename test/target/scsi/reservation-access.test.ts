@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import type { Nexus } from '../../../target/scsi/nexus.ts';
-import { sector, verdict, World } from './kit.ts';
+import { cdb, nexus, sector, TestTask, verdict, World } from './kit.ts';
 
 function keys(key: number, serviceKey: number): Uint8Array {
   const out = new Uint8Array(24);
@@ -120,4 +120,44 @@ test('beside registrations a RESERVE has no effect, and is for those with access
   t.is(verdict(await world.run('16', { from: world.b })), '00');
   t.is(verdict(await world.run('28 00 00000000 00 0001')), '00', 'and reserved nothing');
   t.is(verdict(await world.run('16', { from: world.c })), '18');
+});
+
+test('a write that waits for its data is kept out by a reservation made meanwhile', async (t) => {
+  const world = new World();
+  await world.attach(world.a, world.b);
+  const unit = world.target.route(0, 0);
+  const write = new TestTask(cdb('2a 00 00000000 00 0001'), world.b, sector);
+  const same = new TestTask(cdb('41 00 00000000 00 0001'), world.b, sector);
+  t.true(unit.start(write));
+  t.true(unit.start(same));
+  t.false(unit.excluded(write));
+  t.is(await out(world, world.a, 0, keys(0, 1)), '00');
+  t.is(await out(world, world.a, 1, keys(1, 0), 1), '00');
+  t.true(unit.excluded(write));
+  unit.execute(same, new Uint8Array(sector));
+  t.deepEqual([write.status, same.status, same.finished], [0x18, 0x18, 1]);
+  t.deepEqual(world.device.calls, []);
+});
+
+test('a long command stops when a reservation excludes it', async (t) => {
+  const world = new World();
+  await world.attach(world.a, world.b);
+  world.device.behaviour.later = true;
+  const pattern = new Uint8Array(sector).fill(1);
+  const writing = world.run('41 00 00000000 00 7fff', { from: world.b, out: pattern });
+  t.is(await out(world, world.a, 0, keys(0, 1)), '00');
+  t.is(await out(world, world.a, 1, keys(1, 0), 1), '00');
+  t.is(verdict(await writing), '18');
+  t.is(world.device.calls.length, 1);
+});
+
+test('a nexus that may only read cannot lock the others out', async (t) => {
+  const world = new World();
+  const reader = nexus('reader', { readOnly: true });
+  await world.attach(world.a, reader);
+  t.is(await out(world, reader, 0, keys(0, 1)), '02 07/2700');
+  for (const command of ['16', '56', '15 10 0000 00', '55 10 0000000000 0000']) {
+    t.is(verdict(await world.run(command, { from: reader })), '02 07/2700');
+  }
+  t.is(verdict(await world.run('5e 00 00 00 00 00 00 00ff', { from: reader })), '00');
 });

@@ -1,0 +1,106 @@
+/**
+ * Looks for faults in a copy of storage/ (see `plant.ts`): `node finders.ts <open.ts of the copy> <finder>` prints
+ * what it found as JSON.
+ */
+
+import { dirname, join } from 'node:path';
+import { SimClock } from '../sim/clock.ts';
+import { check, record } from '../sim/crash-points.ts';
+import { SimDisk } from '../sim/disk.ts';
+import { SimRandom } from '../sim/random.ts';
+import { stamped, stampOf } from '../sim/store-history.ts';
+import { type Software, smallStore } from '../sim/store-load.ts';
+import { staleGroups } from './stale-groups.ts';
+
+type Finder = (software: Software, directory: string) => Promise<string | null>;
+
+const finders: Readonly<Record<string, Finder>> = {
+  /** Crash points of a few short traces. */
+  async crash(software) {
+    for (const seed of [1, 2, 3]) {
+      const recording = await record(software, { seed, operations: 1200 }).catch(String);
+      if (typeof recording === 'string') return recording;
+      const options = { seed, every: 3, untilFound: true };
+      const { violations } = await check(software, recording, options);
+      if (violations.length > 0) return violations[0]!;
+    }
+    return null;
+  },
+
+  /** Every block of a small store with one bit turned over on disk. */
+  async flip(software) {
+    const clock = new SimClock();
+    const random = new SimRandom(1);
+    const size = 16 * 1024 * 1024;
+    const disk = new SimDisk({ clock, random, size });
+    await clock.until(software.formatBlocks(disk, { storeId: random.bytes(16), random }));
+    const store = await clock.until(software.openBlocks({ disk, clock, random }, smallStore));
+    await clock.until(store.create(1, 0));
+    disk.trace = [];
+    const write = new Promise((complete) => store.write(1, 0, stamped(1, 0, 1), { complete }));
+    await clock.until(write);
+    await clock.until(store.close());
+    const group = disk.trace.find((event) => event.kind === 'write')!;
+    const image = disk.crash('keep');
+    const damaged = new SimDisk({ clock, random, size, image });
+    damaged.flip(group.block + group.data.length - 1, 4097);
+    const again = await clock.until(
+      software.openBlocks({ disk: damaged, clock, random }, smallStore),
+    );
+    const into = new Uint8Array(4096);
+    const read = new Promise<Error | null>((complete) =>
+      again.read(1, 0, 1, into, 0, { complete }),
+    );
+    const error = await clock.until(read);
+    if (error !== null) return null;
+    return `a damaged block was read as good (stamp ${stampOf(1, 0, into)})`;
+  },
+
+  /** Crash points of a store that writes no checkpoint before it has to, its blocks dying young. */
+  async reuse(software) {
+    const options = { ...smallStore, checkpointBytes: 2 ** 40 };
+    const recording = await record(software, {
+      seed: 1,
+      operations: 2500,
+      options,
+      focus: 0.1,
+    }).catch(String);
+    if (typeof recording === 'string') return recording;
+    const { violations } = await check(software, recording, {
+      seed: 1,
+      every: 19,
+      untilFound: true,
+    });
+    return violations[0] ?? null;
+  },
+
+  /** The table of segments by itself: a block dies while a checkpoint is under way. */
+  async segments(_software, directory) {
+    const module = await import(join(directory, '..', 'log', 'segments.ts'));
+    const { Segments } = module as typeof import('../../storage/log/segments.ts');
+    const freed: number[] = [];
+    const segments = new Segments(20, (segment) => freed.push(segment));
+    const [here, there] = [1 * 256 + 2, 2 * 256 + 2];
+    segments.born(here);
+    segments.born(there);
+    segments.settleAtOpen(new Set([1, 2]));
+    freed.length = 0;
+    segments.beginCheckpoint();
+    segments.dies(here);
+    segments.dies(there, true);
+    segments.completeCheckpoint();
+    const after = freed.join();
+    segments.beginCheckpoint();
+    segments.completeCheckpoint();
+    const whole = `${after} ${freed.join()}`;
+    return whole === '2 2,1' ? null : `freed ${whole}`;
+  },
+
+  stale: staleGroups,
+};
+
+if (process.argv[2] !== undefined) {
+  const software = (await import(process.argv[2])) as Software;
+  const how = await finders[process.argv[3]!]!(software, dirname(process.argv[2]));
+  process.stdout.write(JSON.stringify({ found: how !== null, how: how ?? '' }));
+}
