@@ -73,7 +73,7 @@ const quiet: Log = { info() {}, warn() {}, error() {} };
 /** Logins that are refused are logged one by one up to so many a minute, and then counted. */
 const REFUSALS_LOGGED = 30;
 const REFUSALS_WINDOW_MS = 60_000;
-/** Behind a discovery session: no LUN, and no way to reach it. */
+/** The target portal group of portals that name none. */
 const PORTAL_GROUP = 1;
 
 export class IscsiServer implements ConnectionHub {
@@ -91,7 +91,9 @@ export class IscsiServer implements ConnectionHub {
   #pending = 0;
   readonly #registry = new SessionRegistry();
   readonly #connectionOf = new Map<Session, Connection>();
+  /** Behind a discovery session: no LUN, and no way to reach it. */
   readonly #nowhere = new ScsiTarget({ name: '', relativePort: 1, portalGroup: 1 });
+  readonly #goneWatchers = new Map<Session, (() => void)[]>();
   #relativePort = 0;
   #closing = false;
 
@@ -219,8 +221,6 @@ export class IscsiServer implements ConnectionHub {
       ),
     );
   }
-
-  readonly #goneWatchers = new Map<Session, (() => void)[]>();
 
   #whenGone(session: Session): Promise<void> {
     if (!this.#connectionOf.has(session)) return Promise.resolve();

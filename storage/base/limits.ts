@@ -1,6 +1,6 @@
 /**
- * The bounds of the store (storage/log and storage/map), each with its reason; the relations between
- * them are asserted at import.
+ * The bounds of the store (storage/log and storage/map), each with its reason; the relations
+ * between them are asserted at import.
  */
 import assert from 'node:assert/strict';
 
@@ -58,8 +58,8 @@ export const limits = {
   segmentsPerTurn: 32_768,
 
   /**
-   * Segments kept back: at least this many, and one in `keptShare`. The more, the less a full store moves
-   * for each block that is overwritten: about six blocks with one in eight.
+   * Segments kept back: at least this many, and one in `keptShare`. The more, the less a full store
+   * moves for each block that is overwritten: about six blocks with one in eight.
    */
   keptSegmentsMin: 10,
   keptShare: 8,

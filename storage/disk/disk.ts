@@ -7,8 +7,9 @@
  *   crash may keep, lose or tear it at 4096-byte boundaries, in any order among unsynced writes;
  *   within one 4096-byte block a sector is old or new;
  * - `sync` makes durable all writes that resolved before it was called;
- * - after a failed write or sync the disk is failed for good: every later call rejects with
+ * - after a failed write or sync the disk is failed for good: every later write or sync rejects with
  *   DISK_FAILED, and nothing is retried (a second fsync may lie; see PostgreSQL's "fsyncgate");
+ *   reads may go on, since who reads checks what it reads;
  * - buffers belong to the disk until the call has resolved.
  */
 

@@ -1,6 +1,6 @@
 /**
- * Blocks read from disk and verified, by log address, replaced by CLOCK. An address means one content until its
- * segment is reused, so nothing here is ever updated, only forgotten.
+ * Blocks read from disk and verified, by log address, replaced by CLOCK. An address means one
+ * content until its segment is reused, so nothing here is ever updated, only forgotten.
  *
  * The index is open addressing with linear probing in typed arrays: no object per block.
  */

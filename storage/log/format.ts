@@ -2,7 +2,8 @@
  * Records of the log: the header of a segment, the header of a group and its entries.
  *
  * A segment is 256 blocks of 4 KiB: its header in block 0, then groups one behind the other. A log
- * address is the number of a block on the disk; segment 0 holds the superblocks, so address 0 is nobody's.
+ * address is the number of a block on the disk; segment 0 holds the superblocks, so address 0 is
+ * nobody's.
  *
  *   segment header (64 bytes)             group header (64 bytes + 24 for each entry)
  *   word 0  front: 'PtSG', 1, 64, crc     word 0  front: 'PtGR', 1, length, crc

@@ -6,7 +6,8 @@
  *        2   length   bytes of the record, this front included, a multiple of 4
  *        3   crc      CRC-32C of words 0…2 and then of everything from word 4 to `length`
  *
- * The front is the same in every version, so that a store from the future is told from a damaged one.
+ * The front is the same in every version, so that a store from the future is told from a damaged
+ * one.
  */
 import assert from 'node:assert/strict';
 import { crc32c, crc32cWord } from '../base/crc32c.ts';

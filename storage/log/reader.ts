@@ -1,6 +1,6 @@
 /**
- * Blocks of the log, from memory or from disk. What comes from disk is verified with its identity before
- * anybody sees it, and kept in the cache.
+ * Blocks of the log, from memory or from disk. What comes from disk is verified with its identity
+ * before anybody sees it, and kept in the cache.
  *
  * A read in flight holds its segment, so that the segment is not filled anew under it.
  */
@@ -55,7 +55,9 @@ export class LogReader {
     return this.#ring.copy(address, into, at) || this.cache.copy(address, into, at);
   }
 
-  /** Read a run of at most `readRunBlocks` into `into[at…]`. MEDIUM_ERROR: what is there is void. */
+  /**
+   * Read a run of at most `readRunBlocks` into `into[at…]`. MEDIUM_ERROR: what is there is void.
+   */
   read(run: Run, into: Uint8Array, at: number, done: Waiter): void {
     // Held from now on, not from when its turn comes: the address must stay what it is.
     this.#segments.hold(segmentOf(run.address));

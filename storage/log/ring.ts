@@ -1,7 +1,7 @@
 /**
- * The segments written last, whole in memory: the open one is filled here, groups are written to disk from here,
- * and reads of recent blocks are answered from here. A buffer takes a new segment when all its
- * groups are on disk, the oldest first.
+ * The segments written last, whole in memory: the open one is filled here, groups are written to
+ * disk from here, and reads of recent blocks are answered from here. A buffer takes a new segment
+ * when all its groups are on disk, the oldest first.
  */
 import assert from 'node:assert/strict';
 import { limits } from '../base/limits.ts';

@@ -1,11 +1,12 @@
 /**
- * Roll-forward: the groups that were written since a checkpoint began, in order, from the segment where it
- * began along the chain of segments, never over the whole store.
+ * Roll-forward: the groups that were written since a checkpoint began, in order, from the segment
+ * where it began along the chain of segments, never over the whole store.
  *
- * A group counts when its header and every data block match, it follows the one before (sequence and crc of
- * that header) and bears the incarnation of that life of the log: a group of an earlier or a failed life
- * never passes. The first that does not count is the end of the log, unless a later group proves
- * that it was acknowledged: then the disk has lost it, and that is said instead of serving old data.
+ * A group counts when its header and every data block match, it follows the one before (sequence
+ * and crc of that header) and bears the incarnation of that life of the log: a group of an earlier
+ * or a failed life never passes. The first that does not count is the end of the log, unless a
+ * later group proves that it was acknowledged: then the disk has lost it, and that is said instead
+ * of serving old data.
  */
 import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';
@@ -121,7 +122,9 @@ export class Scan {
     return ours ? header : null;
   }
 
-  /** What is on disk was written under this superblock or an older one, or the newest one is lost. */
+  /**
+   * What is on disk was written under this superblock or an older one, or the newest one is lost.
+   */
   #current(header: { readonly checkpoint: number; readonly incarnation: number }): void {
     const { sequence, incarnation } = this.#superblock;
     if (header.checkpoint > sequence || header.incarnation > incarnation) {

@@ -1,10 +1,10 @@
 /**
  * What is known of each segment: its state and how many live blocks it holds.
  *
- * A segment is reused only when the newest durable checkpoint and the log behind it cannot name it any
- * more: after a checkpoint has completed that was begun after its last live block died. `awaits` is the number of
- * that checkpoint. A block that dies *because* a checkpoint wrote its successor (a map page, the
- * roots before) awaits that same checkpoint.
+ * A segment is reused only when the newest durable checkpoint and the log behind it cannot name it
+ * any more: after a checkpoint has completed that was begun after its last live block died.
+ * `awaits` is the number of that checkpoint. A block that dies *because* a checkpoint wrote its
+ * successor (a map page, the roots before) awaits that same checkpoint.
  */
 import assert from 'node:assert/strict';
 import { limits } from '../base/limits.ts';
@@ -40,7 +40,7 @@ export class Segments {
   readonly #free = new Set<number>();
   /** No live block, not free yet. */
   readonly #dead = new Set<number>();
-  readonly #freed: (segment: number) => void;
+  readonly #reused: (segment: number) => void;
   readonly #cleaned: number[] = [];
   /** Recovery replays in the order of the log: a count of zero means nothing before its end. */
   #loading = true;
@@ -48,14 +48,17 @@ export class Segments {
   #completed = 0;
   #damaged = 0;
 
-  /** `freed` hears of every segment whose content is forgotten. */
-  constructor(count: number, freed: (segment: number) => void) {
+  /** Called when a segment has become free. */
+  released: () => void = () => {};
+
+  /** `reused` hears of every segment that is about to be filled anew. */
+  constructor(count: number, reused: (segment: number) => void) {
     this.count = count;
     this.#state = new Uint8Array(count + 1).fill(SegmentState.full);
     this.#live = new Uint16Array(count + 1);
     this.#awaits = new Uint32Array(count + 1);
     this.#sequence = new Float64Array(count + 1);
-    this.#freed = freed;
+    this.#reused = reused;
   }
 
   get free(): number {
@@ -97,6 +100,7 @@ export class Segments {
     for (const segment of this.#free) {
       this.#free.delete(segment);
       this.#state[segment] = SegmentState.open;
+      this.#reused(segment);
       return segment;
     }
     assert.fail('a segment is taken only when one is free');
@@ -179,7 +183,7 @@ export class Segments {
     this.#state[segment] = SegmentState.free;
     this.#awaits[segment] = 0;
     this.#free.add(segment);
-    this.#freed(segment);
+    this.released();
   }
 
   /** At open: whatever nothing names is free; `named` segments wait for a checkpoint. */

@@ -146,7 +146,9 @@ export async function eraseSuperblocks(disk: Disk): Promise<void> {
   await disk.write(0, [Buffer.alloc(2 * slotBytes)], true);
 }
 
-/** The newest superblock. CORRUPT when there is none, or when copies of several stores stand there. */
+/**
+ * The newest superblock. CORRUPT when there is none, or when copies of several stores stand there.
+ */
 export async function readSuperblock(
   disk: Disk,
 ): Promise<{ storeId: Uint32Array; superblock: Superblock }> {

@@ -2,12 +2,12 @@
  * The end of the log: blocks and records are gathered into groups in the open segment, groups are
  * written each by one durable disk write, and what waits for them is told in the order of the log.
  *
- * Invariants: a group lies in one segment and is not touched after it was sealed; several may be under way
- * but none is told durable before all earlier ones are; after a failed write nothing is told durable ever
- * again and nothing more is written.
+ * Invariants: a group lies in one segment and is not touched after it was sealed; several may be
+ * under way but none is told durable before all earlier ones are; after a failed write nothing is
+ * told durable ever again and nothing more is written.
  *
- * Group commit: what arrives while nothing is under way leaves at the end of the tick; what arrives while a
- * group is under way is the next group.
+ * Group commit: what arrives while nothing is under way leaves at the end of the tick; what arrives
+ * while a group is under way is the next group.
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../base/clock.ts';

@@ -1,9 +1,11 @@
 /**
- * Who may fill how much. NO_SPACE is decided here, before anything is staged, never by running out of segments.
+ * Who may fill how much. NO_SPACE is decided here, before anything is staged, never by running out
+ * of segments.
  *
- * Counted are blocks: for each space the larger of what it holds and what it was promised, and of the map pages
- * what goes beyond those that a densely filled store needs (a space with single blocks far apart
- * costs a page for each). Kept back: segments for the cleaner, for checkpoints and for deletes.
+ * Counted are blocks: for each space the larger of what it holds and what it was promised, and of
+ * the map pages what goes beyond those that a densely filled store needs (a space with single
+ * blocks far apart costs a page for each). Kept back: segments for the cleaner, for checkpoints and
+ * for deletes.
  */
 import { limits } from '../base/limits.ts';
 import type { StoreUsage } from './blocks.ts';

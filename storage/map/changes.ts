@@ -1,4 +1,7 @@
-/** The operations that change a store, each as its turn in `Operations`: decide, append, wait for durability. */
+/**
+ * The operations that change a store, each as its turn in `Operations`: decide, append, wait for
+ * durability.
+ */
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { EntryKind } from '../log/format.ts';
@@ -23,7 +26,9 @@ const noSpace = (): StorageError => new StorageError('NO_SPACE', 'the store is f
 /** Blocks appended between two looks at the room that is left. */
 const stride = 128;
 
-/** Whole blocks, perhaps in several turns. Space is decided in the first, before anything is staged. */
+/**
+ * Whole blocks, perhaps in several turns. Space is decided in the first, before anything is staged.
+ */
 export class WriteOperation implements Operation {
   readonly #ports: ChangePorts;
   readonly #ref: number;

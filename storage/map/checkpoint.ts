@@ -1,7 +1,8 @@
 /**
- * A checkpoint: the dirty map pages go to the log, children before parents, then the roots of all spaces, then
- * a superblock that names them. Writes go on meanwhile (it is fuzzy): a page may hold what was written after the
- * checkpoint began, and recovery replays the log from where it began, which leads to the same end.
+ * A checkpoint: the dirty map pages go to the log, children before parents, then the roots of all
+ * spaces, then a superblock that names them. Writes go on meanwhile (it is fuzzy): a page may hold
+ * what was written after the checkpoint began, and recovery replays the log from where it began,
+ * which leads to the same end.
  *
  * Invariant: the superblock is written only when every block that it leads to is durable.
  */
@@ -60,10 +61,12 @@ export class Checkpointer {
     this.#running = true;
     const { disk, storeId, writer, content } = this.#ports;
     const before = this.#superblock;
+    this.#alive();
     const position = writer.position();
     this.#begunAt = writer.blocks;
     content.segments.beginCheckpoint();
     await this.#pages();
+    this.#alive();
     const spaces = content.spaces.size;
     const blocks = this.#roots();
     const wholeAt = writer.newest;
@@ -98,7 +101,10 @@ export class Checkpointer {
     for (let level = 1; level <= content.pages.levels; level += 1) {
       for (const page of content.pages.take(level)) {
         if (page.gone || !page.dirty) continue;
-        if (written % limits.pagesPerTurn === 0) await this.#turn();
+        if (written % limits.pagesPerTurn === 0) {
+          await this.#turn();
+          this.#alive();
+        }
         // It may have gone while others had their turn.
         if (page.gone) continue;
         this.#page(page);
@@ -115,7 +121,12 @@ export class Checkpointer {
       if (writer.unsettled === 0) break;
       await writer.progress();
     }
-    if (writer.failure !== null) throw writer.failure;
+  }
+
+  /** Looked at after every wait, in the turn that appends: nothing is appended to a failed log. */
+  #alive(): void {
+    const { failure } = this.#ports.writer;
+    if (failure !== null) throw failure;
   }
 
   #page(page: Page): void {

@@ -1,10 +1,10 @@
 /**
- * The cleaner: live blocks of segments that hold much garbage are appended to the log again, so that their segments
- * become free with the next checkpoint.
+ * The cleaner: live blocks of segments that hold much garbage are appended to the log again, so
+ * that their segments become free with the next checkpoint.
  *
- * A block is live while the map names its address. It is verified before it is moved; one that does not match is left
- * where it is and reported: reading it says MEDIUM_ERROR, and it is never copied as if it were good.
- * Map pages are moved by marking them dirty.
+ * A block is live while the map names its address. It is verified before it is moved; one that does
+ * not match is left where it is and reported: reading it says MEDIUM_ERROR, and it is never copied
+ * as if it were good. Map pages are moved by marking them dirty.
  */
 import type { Clock } from '../base/clock.ts';
 import { limits } from '../base/limits.ts';
@@ -53,8 +53,9 @@ export class Cleaner {
   }
 
   /**
-   * Up to `count` segments that are worth it, best first. `urgent`: by garbage alone; else a segment also gains by
-   * being old, since what is left in it will likely stay (Rosenblum, Ousterhout, SOSP 1991).
+   * Up to `count` segments that are worth it, best first. `urgent`: by garbage alone; else a
+   * segment also gains by being old, since what is left in it will likely stay (Rosenblum,
+   * Ousterhout, SOSP 1991).
    */
   async pick(count: number, urgent: boolean): Promise<number[]> {
     const { clock, writer, content } = this.#ports;
@@ -82,7 +83,8 @@ export class Cleaner {
 
   /** Move what is live. False: there is no room to go on before a checkpoint. */
   async clean(segment: number): Promise<boolean> {
-    const { disk, ring, writer, room, content } = this.#ports;
+    const { disk, clock, ring, writer, room, content } = this.#ports;
+    await new Promise<void>((resolve) => clock.soon(resolve));
     if (!room.forCleaner(1)) return false;
     content.segments.hold(segment);
     try {
@@ -95,6 +97,7 @@ export class Cleaner {
           if (writer.unsettled === 0) return false;
           await writer.progress();
         }
+        if (writer.failure !== null) throw writer.failure;
         if (!room.forCleaner(stride)) return false;
         for (const entry of entries.slice(from, from + stride)) this.#move(entry, segment);
       }
@@ -107,8 +110,9 @@ export class Cleaner {
   }
 
   /**
-   * What the groups in the image say they hold. A header that is damaged hides its group, whose live blocks then stay
-   * where they are; what an earlier use of the segment left behind is not named by the map.
+   * What the groups in the image say they hold. A header that is damaged hides its group, whose
+   * live blocks then stay where they are; what an earlier use of the segment left behind is not
+   * named by the map.
    */
   #entries(segment: number): Entry[] {
     const { storeId } = this.#ports;

@@ -1,6 +1,7 @@
 /**
- * What the store holds: the spaces, their maps, and the live count of every segment, changed together. The same methods
- * serve a running store and its recovery, so that both arrive at the same state.
+ * What the store holds: the spaces, their maps, and the live count of every segment, changed
+ * together. The same methods serve a running store and its recovery, so that both arrive at the
+ * same state.
  */
 import assert from 'node:assert/strict';
 import { type Entry, EntryKind } from '../log/format.ts';

@@ -1,6 +1,7 @@
 /**
- * The keeper runs what a store does on its own, one thing at a time: checkpoints when enough log was written or
- * when dead segments wait for one, and the cleaner when free segments are short. It sleeps when nothing is due.
+ * The keeper runs what a store does on its own, one thing at a time: checkpoints when enough log
+ * was written or when dead segments wait for one, and the cleaner when free segments are short. It
+ * sleeps when nothing is due.
  */
 import type { Clock } from '../base/clock.ts';
 import { limits } from '../base/limits.ts';
@@ -23,7 +24,12 @@ export interface KeeperPorts {
   starving(): boolean;
   /** Room may have come. */
   resume(): void;
+  /** No room can be made for what waits. */
+  giveUp(): void;
 }
+
+/** Rounds without any gain after which what waits is refused rather than left to hang. */
+const fruitlessMax = 8;
 
 /** Segments chosen at once. */
 const batch = 16;
@@ -35,6 +41,7 @@ export class Keeper {
   #ended: Promise<void> = Promise.resolve();
   /** Log blocks when nothing could be gained: not tried again before more was written. */
   #idleAt = -1;
+  #fruitless = 0;
 
   constructor(ports: KeeperPorts) {
     this.#ports = ports;
@@ -64,7 +71,7 @@ export class Keeper {
 
   #pressed(): boolean {
     const { writer, room, starving } = this.#ports;
-    return (room.short || starving()) && writer.blocks !== this.#idleAt;
+    return starving() || (room.short && writer.blocks !== this.#idleAt);
   }
 
   async #run(): Promise<void> {
@@ -86,7 +93,7 @@ export class Keeper {
 
   /** One round: segments are cleaned, and a checkpoint makes them free. */
   async #makeRoom(): Promise<void> {
-    const { writer, segments, checkpointer, cleaner, room, starving } = this.#ports;
+    const { writer, segments, checkpointer, cleaner, room, starving, giveUp } = this.#ports;
     const freeBefore = segments.free;
     const cleanedBefore = cleaner.cleaned;
     let stuck = false;
@@ -103,10 +110,15 @@ export class Keeper {
     }
     await checkpointer.run();
     const gained = segments.free > freeBefore || cleaner.cleaned > cleanedBefore;
+    this.#fruitless = gained ? 0 : this.#fruitless + 1;
     if (!gained && room.missing > 0) this.#idleAt = writer.blocks;
+    // The accounting sees to it that there is garbage; only damaged segments can make it wrong.
+    if (this.#fruitless >= fruitlessMax && starving()) giveUp();
   }
 
-  /** Segments to gather before a checkpoint: what is missing, and more than the checkpoint costs. */
+  /**
+   * Segments to gather before a checkpoint: what is missing, and more than the checkpoint costs.
+   */
   #wanted(): number {
     const { checkpointer, room } = this.#ports;
     if (room.missing <= 0) return 0;

@@ -1,7 +1,7 @@
 /**
- * The map as the newest checkpoint has it, read level by level, neighbours in the log in one disk call. Every page is
- * verified with its identity. What does not match is CORRUPT: without its map a store serves nothing,
- * rather than zeros or old data.
+ * The map as the newest checkpoint has it, read level by level, neighbours in the log in one disk
+ * call. Every page is verified with its identity. What does not match is CORRUPT: without its map a
+ * store serves nothing, rather than zeros or old data.
  */
 import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';

@@ -1,9 +1,10 @@
 /**
  * The public face of one server's store: lay one out on a disk, open it.
  *
- * Opening recovers: the newest superblock, its checkpoint, the log since then; then the log goes on in a new
- * segment under a higher incarnation, and a new checkpoint is durable before anything is served. The
- * incarnation is raised in the superblock before the first write under it, so that no two lives share one.
+ * Opening recovers: the newest superblock, its checkpoint, the log since then; then the log goes on
+ * in a new segment under a higher incarnation, and a new checkpoint is durable before anything is
+ * served. The incarnation is raised in the superblock before the first write under it, so that no
+ * two lives share one.
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../base/clock.ts';
@@ -52,7 +53,9 @@ export interface BlocksPorts {
 export interface BlocksOptions {
   /** Verified blocks kept in memory; default 256 MiB. */
   readonly cacheBytes?: number;
-  /** Segments written last kept in memory, the open one included; default 64 MiB, at least 8 MiB. */
+  /**
+   * Segments written last kept in memory, the open one included; default 64 MiB, at least 8 MiB.
+   */
   readonly recentBytes?: number;
   /** Log between two checkpoints; default 192 MiB, or an eighth of a smaller store. */
   readonly checkpointBytes?: number;
@@ -90,7 +93,8 @@ function segmentsOf(disk: Disk): number {
 
 /**
  * Recover and serve. Rejects with CORRUPT (no store, or one that is damaged where that would mean
- * serving old data), TOO_NEW, INVALID, MEDIUM_ERROR or DISK_FAILED. The disk stays the caller's to close.
+ * serving old data), TOO_NEW, INVALID, MEDIUM_ERROR or DISK_FAILED. The disk stays the caller's to
+ * close.
  */
 export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Promise<Store> {
   const { disk } = ports;
@@ -108,8 +112,8 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
   };
   await writeSuperblock(disk, storeId, superblock);
 
-  const hooks = { freed: (_segment: number): void => {} };
-  const segments = new Segments(segmentCount, (segment) => hooks.freed(segment));
+  const hooks = { reused: (_segment: number): void => {} };
+  const segments = new Segments(segmentCount, (segment) => hooks.reused(segment));
   const content = new Content(segments, new Account(segmentCount));
   const scanned = await recover(disk, storeId, found, content);
   if (scanned.badBlocks > 0) {
@@ -147,7 +151,7 @@ interface Recovered {
   readonly superblock: Superblock;
   readonly content: Content;
   readonly scanned: ScanResult;
-  readonly hooks: { freed: (segment: number) => void };
+  readonly hooks: { reused: (segment: number) => void };
   readonly log: Log;
 }
 
@@ -178,10 +182,18 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     checkpointBytes: options.checkpointBytes ?? Math.min(limits.checkpointBytes, share),
     starving: () => operations.starving,
     resume: () => operations.pump(),
+    giveUp: () => {
+      log.error({ disk: disk.name, damaged: segments.damaged }, 'no room can be made for writes');
+      operations.failAll(new StorageError('NO_SPACE', 'no segment can be freed'));
+    },
   });
-  hooks.freed = (segment) => {
+  hooks.reused = (segment) => {
     ring.forget(segment);
     cache.forget(segment * limits.blocksPerSegment, limits.blocksPerSegment);
+  };
+  // A read that held a segment may have been all that a writer waited for.
+  segments.released = () => {
+    if (operations.starving) clock.soon(() => operations.pump());
   };
   const reader = new LogReader(disk, segments, ring, cache, log);
   const recovery = { groups: scanned.groups, bytes: scanned.bytes };

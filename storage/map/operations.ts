@@ -1,7 +1,7 @@
 /**
- * Operations that change the store take their turn one behind the other. One that finds no room waits at the head for
- * the cleaner, and those behind it wait with it, so that writes to one block keep their order and what was decided
- * about space stays decided.
+ * Operations that change the store take their turn one behind the other. One that finds no room
+ * waits at the head for the cleaner, and those behind it wait with it, so that writes to one block
+ * keep their order and what was decided about space stays decided.
  */
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';

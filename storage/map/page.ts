@@ -4,8 +4,8 @@
  *   word 2i      address of entry i: of a block (level 1) or of a page one level down; 0: nothing
  *   word 2i + 1  crc of what stands there, as its group's entry has it
  *
- * A page of level 1 covers 2 MiB of the space, of level 2 1 GiB, of level 3 512 GiB. In an inner page the address
- * of a child that was never written is 0 although the child exists in memory.
+ * A page of level 1 covers 2 MiB of the space, of level 2 1 GiB, of level 3 512 GiB. In an inner
+ * page the address of a child that was never written is 0 although the child exists in memory.
  */
 import assert from 'node:assert/strict';
 import { limits } from '../base/limits.ts';

@@ -1,8 +1,8 @@
 /**
- * How far the free segments reach, and for whom. Three may take of them: writers, the cleaner, and checkpoints,
- * each less than the next, so that whoever waits is waiting for somebody who can go on:
- * a checkpoint always has room for every dirty page, twice (a crash may come in its middle), the cleaner leaves it that,
- * and writers leave the cleaner a part of what is kept back.
+ * How far the free segments reach, and for whom. Three may take of them: writers, the cleaner, and
+ * checkpoints, each less than the next, so that whoever waits is waiting for somebody who can go
+ * on: a checkpoint always has room for every dirty page, twice (a crash may come in its middle),
+ * the cleaner leaves it that, and writers leave the cleaner a part of what is kept back.
  */
 import { limits } from '../base/limits.ts';
 import type { Segments } from '../log/segments.ts';
@@ -26,7 +26,8 @@ export class Room {
     this.#segments = segments;
     this.#checkpointer = checkpointer;
     const kept = account.keptSegments;
-    // What is kept back and not kept free is garbage between live blocks: the more of it, the less is moved.
+    // What is kept back and not kept free is garbage between live blocks: the more of it, the less
+    // is moved.
     this.floor = Math.max(limits.keptSegmentsMin / 2, Math.ceil(kept / 4));
     this.low = this.floor + Math.ceil(kept / 16);
     this.high = this.floor + Math.ceil(kept / 8);

@@ -1,8 +1,8 @@
 /**
  * One server's store behind the port `Blocks`: it composes the log, the map and the keeper.
  *
- * Reads look the map up at once and never wait for a write. After a failed write of the disk the store has failed
- * closed: every change answers DISK_FAILED, reads of what can be read go on.
+ * Reads look the map up at once and never wait for a write. After a failed write of the disk the
+ * store has failed closed: every change answers DISK_FAILED, reads of what can be read go on.
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../base/clock.ts';

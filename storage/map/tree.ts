@@ -1,6 +1,6 @@
 /**
- * The map of one space: block → address and checksum, a radix tree of pages that is as high as its highest block
- * asks for. Pages appear with their first entry and go with their last.
+ * The map of one space: block → address and checksum, a radix tree of pages that is as high as its
+ * highest block asks for. Pages appear with their first entry and go with their last.
  */
 import assert from 'node:assert/strict';
 import { fanout, fanoutBits, Page, type PageLedger } from './page.ts';
@@ -202,7 +202,8 @@ const indexAt = (index: number, digit: number): number =>
 
 function* leavesOf(page: Page, from: number, to: number): Generator<Page> {
   if (page.level === 1) {
-    yield page;
+    // A young tree is one leaf: what is asked for may lie behind it.
+    if (page.index >= from && page.index <= to) yield page;
     return;
   }
   const span = 2 ** (fanoutBits * (page.level - 2));

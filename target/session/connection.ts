@@ -291,7 +291,9 @@ export class Connection implements StreamHandler, SessionHost {
 
   dropConnection(reason: string): void {
     if (this.#closed) return;
-    this.#hub.log.warn({ ...this.peer(), reason }, 'connection dropped');
+    // Strangers may come in any number: the hub bounds what it says about them.
+    if (this.session === null) this.#hub.log.info({ ...this.peer(), reason }, 'login refused');
+    else this.#hub.log.warn({ ...this.peer(), reason }, 'connection dropped');
     this.out.flushAll();
     this.stream.destroy();
     this.closed();

@@ -46,8 +46,8 @@ export const jobs: readonly Job[] = [
   {
     name: 'resize',
     promise: 'a mounted disk grows',
-    sizeMiB: 512,
-    timeoutS: 240,
+    sizeMiB: 256,
+    timeoutS: 300,
     servers: [petal],
   },
   {

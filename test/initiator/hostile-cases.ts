@@ -154,7 +154,8 @@ export const BEFORE_LOGIN: readonly HostileCase[] = [
   longLogin('login, 10 000 keys', /^(login 00\/00, )*login 02\/00, closed$/, (address) =>
     names(address, Object.fromEntries(Array.from({ length: 10_000 }, (_, k) => [`X-${k}`, '1']))),
   ),
-  stranger('header of ones', REFUSED_OR_CLOSED, () => Buffer.alloc(48, 0xff)),
+  // With the AHS that it claims: without, waiting for the rest is right, and the login timer ends it.
+  stranger('header and AHS of ones', REFUSED_OR_CLOSED, () => Buffer.alloc(48 + 255 * 4, 0xff)),
   stranger('64 KiB of noise', REFUSED_OR_CLOSED, () =>
     new SeededRandom(7143).fill(Buffer.alloc(65_536)),
   ),

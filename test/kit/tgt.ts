@@ -34,6 +34,7 @@ export class Tgt {
   readonly #ownsDirectory: boolean;
   /** LUN 0 is tgt's own controller. */
   #luns = 0;
+  #spawnError: Error | null = null;
 
   private constructor(
     port: number,
@@ -71,9 +72,11 @@ export class Tgt {
       ['-f', '-C', control, '-p', join(directory, 'pid'), '--iscsi', `portal=127.0.0.1:${port}`],
       { stdio: 'ignore', env: { ...process.env, ...env } },
     );
-    child.once('error', () => {});
     const owns = options.directory === undefined;
     const tgt = new Tgt(port, directory, owns, child, env, control);
+    child.once('error', (error) => {
+      tgt.#spawnError = error;
+    });
     try {
       await tgt.#configure(options);
     } catch (error) {
@@ -85,6 +88,7 @@ export class Tgt {
 
   async #configure(options: TgtOptions): Promise<void> {
     await until('tgtd answers', START_TIMEOUT_MS, async () => {
+      if (this.#spawnError !== null) throw this.#spawnError;
       if (!this.isRunning) throw new Error('tgtd ended at start');
       return (await this.#admin('--mode', 'sys', '--op', 'show')).status === 0;
     });

@@ -1,6 +1,7 @@
 /**
- * Plants a fault: storage/ is copied to a temporary place, a few lines of the copy are replaced, and the copy is put
- * to the test in a process of its own. Production code has no switches; a replacement that no longer applies is an error.
+ * Plants a fault: storage/ is copied to a temporary place, a few lines of the copy are replaced,
+ * and the copy is put to the test in a process of its own. Production code has no switches; a
+ * replacement that no longer applies is an error.
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * Groups of an earlier life of the log stand where the next life writes: the store crashes with a group lost and its
- * successors kept, is opened, crashes again, and must not take the leftovers for its own.
+ * Groups of an earlier life of the log stand where the next life writes: the store crashes with a
+ * group lost and its successors kept, is opened, crashes again, and must not take the leftovers for
+ * its own.
  */
 import { SimClock } from '../sim/clock.ts';
 import { SimDisk, type TraceEvent } from '../sim/disk.ts';
@@ -34,7 +35,8 @@ async function once(software: Software, filler: number): Promise<string | null> 
     }
     return new Promise((complete) => store.write(1, block, data, { complete }));
   };
-  // Fill the segment to its end, so that what comes next begins one: the next life will begin there too.
+  // Fill the segment to its end, so that what comes next begins one: the next life will begin there
+  // too.
   let stamp = 0;
   let end = 0;
   const trace: TraceEvent[] = [];

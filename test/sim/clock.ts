@@ -1,6 +1,6 @@
 /**
- * Time that passes only when told: events fire in the order of their times, those of one time in the
- * order in which they were asked for. After every event all promises that it settled run on.
+ * Time that passes only when told: events fire in the order of their times, those of one time in
+ * the order in which they were asked for. After every event all promises that it settled run on.
  */
 import type { Clock } from '../../storage/base/clock.ts';
 
@@ -36,7 +36,9 @@ export class SimClock implements Clock {
     this.after(0, fire);
   }
 
-  /** Let events fire until `promise` settles; fails when there is nothing left that could settle it. */
+  /**
+   * Let events fire until `promise` settles; fails when there is nothing left that could settle it.
+   */
   async until<T>(promise: Promise<T>): Promise<T> {
     let settled = false;
     const mark = (): void => {

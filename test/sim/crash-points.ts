@@ -1,8 +1,8 @@
 /**
- * The crash-point checker: a load is recorded as the writes that the disk saw and the acknowledgements that the caller
- * saw; then for every prefix of that trace the disk is made as a crash may leave it, the store is opened on it,
- * and what it holds is judged against what was acknowledged. Some states are opened twice: recovery itself
- * must not change what is there.
+ * The crash-point checker: a load is recorded as the writes that the disk saw and the
+ * acknowledgements that the caller saw; then for every prefix of that trace the disk is made as a
+ * crash may leave it, the store is opened on it, and what it holds is judged against what was
+ * acknowledged. Some states are opened twice: recovery itself must not change what is there.
  */
 import type { Blocks } from '../../storage/map/blocks.ts';
 import type { BlocksOptions } from '../../storage/map/open.ts';
@@ -97,11 +97,13 @@ export async function check(
     replay.step(event);
     if (event.kind === 'note') mark = event.note;
     if (event.kind === 'write') wrote = true;
-    // Acknowledgements belong to the point before them: judged with all that came until the next write.
+    // Acknowledgements belong to the point before them: judged with all that came until the next
+    // write.
     if (recording.trace[index + 1]?.kind === 'note') continue;
     point += 1;
     if (point % every !== 0) continue;
-    // A write that was just issued is dropped in the states before; one made durable is kept in them.
+    // A write that was just issued is dropped in the states before; one made durable is kept in
+    // them.
     const modes: CrashMode[] =
       replay.pending === 0 ? ['drop'] : wrote ? ['keep', 'tear'] : ['drop', 'tear'];
     wrote = false;

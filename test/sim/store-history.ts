@@ -1,7 +1,8 @@
 /**
- * What a store was told, in order, and what it may hold after a crash: the effects of the log up to some point, which is
- * not before the last acknowledged operation and not after the last one issued. Blocks carry the number of the write
- * that made them, so that what is read back says which point that is.
+ * What a store was told, in order, and what it may hold after a crash: the effects of the log up to
+ * some point, which is not before the last acknowledged operation and not after the last one
+ * issued. Blocks carry the number of the write that made them, so that what is read back says which
+ * point that is.
  */
 
 const seedOf = (ref: number, block: number, stamp: number): number =>

@@ -1,4 +1,6 @@
-/** A mixed load on a store over a simulated disk, from a seed: what was done is kept in a `History`. */
+/**
+ * A mixed load on a store over a simulated disk, from a seed: what was done is kept in a `History`.
+ */
 import type { Done } from '../../storage/map/blocks.ts';
 import type { BlocksOptions, BlocksPorts, FormatOptions, Store } from '../../storage/map/open.ts';
 import { drained, type SimClock } from './clock.ts';

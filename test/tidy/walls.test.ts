@@ -5,7 +5,7 @@ import test from 'ava';
 import { resolve, sources } from '#test/kit/tree.ts';
 
 /** Inside storage/ imports go to the same room or to one further right, never to the left. */
-const ranks = ['volume', 'replica', 'map', 'log', 'disk', 'cluster', 'rpc', 'base'];
+const ranks = ['volume', 'replica', 'map', 'log', 'cluster', 'disk', 'rpc', 'base'];
 /** Rooms that know nothing of one another although they share a side of the order. */
 const strangers: readonly [string, string][] = [
   ['volume', 'log'],
@@ -14,7 +14,6 @@ const strangers: readonly [string, string][] = [
   ['log', 'cluster'],
   ['map', 'rpc'],
   ['log', 'rpc'],
-  ['disk', 'cluster'],
   ['disk', 'rpc'],
 ];
 
@@ -81,6 +80,7 @@ const adapters = [
   'storage/base/random.ts',
   'storage/disk/file.ts',
   'storage/disk/create.ts',
+  'storage/disk/helper.ts',
   'storage/disk/locate.ts',
   'storage/disk/lock.ts',
   'storage/disk/signature.ts',

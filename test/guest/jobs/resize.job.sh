@@ -25,7 +25,7 @@ say "$free bytes free"
 [ "$free" -gt "$SIZE" ] || fail 'the file system did not grow'
 
 # More than the old size is taken, so blocks of the new part are in use.
-fio "${FIO_COMMON[@]}" --name=new --filename=/mnt/new --rw=write --bs=1m --size=640m \
+fio "${FIO_COMMON[@]}" --name=new --filename=/mnt/new --rw=write --bs=1m --size=320m \
   --fallocate=none --direct=1 --do_verify=1 >/out/fio-new || fail "$(cat /out/fio-new)"
 verify /mnt 24
 umount /mnt

@@ -1,4 +1,6 @@
-/** CRC-32C gives the values of RFC 3720 appendix B.4, in one piece, in several, and word by word. */
+/**
+ * CRC-32C gives the values of RFC 3720 appendix B.4, in one piece, in several, and word by word.
+ */
 import test from 'ava';
 import fc from 'fast-check';
 import { crc32c, crc32cWord } from '../../../storage/base/crc32c.ts';

@@ -1,4 +1,7 @@
-/** The cache gives back what was put in under an address, or nothing; never another block, never what was forgotten. */
+/**
+ * The cache gives back what was put in under an address, or nothing; never another block, never
+ * what was forgotten.
+ */
 import test from 'ava';
 import fc from 'fast-check';
 import { BlockCache } from '../../../storage/log/cache.ts';

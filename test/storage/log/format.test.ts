@@ -1,4 +1,7 @@
-/** The records of the log are these bytes, both ways; a changed bit or a foreign record does not pass. */
+/**
+ * The records of the log are these bytes, both ways; a changed bit or a foreign record does not
+ * pass.
+ */
 import test from 'ava';
 import { limits } from '../../../storage/base/limits.ts';
 import {
@@ -67,7 +70,7 @@ const groupGolden =
 
 function encodedGroup(): Uint32Array {
   const block = words();
-  entries.forEach((entry, index) => writeEntry(block, 0, index, entry));
+  for (const [index, entry] of entries.entries()) writeEntry(block, 0, index, entry);
   writeGroupHeader(block, 0, storeId, group);
   return block;
 }

@@ -1,6 +1,6 @@
 /**
- * A store that is written, cleaned, crashed and reopened over and over holds what was acknowledged, from fixed
- * seeds and one fresh seed; a failing seed is printed and replays with PETAL_SEED.
+ * A store that is written, cleaned, crashed and reopened over and over holds what was acknowledged,
+ * from fixed seeds and one fresh seed; a failing seed is printed and replays with PETAL_SEED.
  */
 import test from 'ava';
 import * as software from '../../../storage/map/open.ts';

@@ -1,4 +1,7 @@
-/** What the disk damages is told, never served: MEDIUM_ERROR for a block, CORRUPT for what leads to blocks. */
+/**
+ * What the disk damages is told, never served: MEDIUM_ERROR for a block, CORRUPT for what leads to
+ * blocks.
+ */
 import test from 'ava';
 import { SmallStore } from '../../sim/small-store.ts';
 

@@ -1,4 +1,7 @@
-/** A write of the disk that fails, whichever it is: nothing is acknowledged afterwards, what was is there. */
+/**
+ * A write of the disk that fails, whichever it is: nothing is acknowledged afterwards, what was is
+ * there.
+ */
 import test from 'ava';
 import * as software from '../../../storage/map/open.ts';
 import { SimClock } from '../../sim/clock.ts';
@@ -79,4 +82,5 @@ test('after a failure what can be read is read', async (t) => {
   t.is((await small.until(small.write(1, 1, 6)))?.code, 'DISK_FAILED');
   t.is((await small.until(small.write(1, 2, 7)))?.code, 'DISK_FAILED');
   t.is(await small.read(1, 0), 5);
+  t.is(small.blocks.stats().failed, true);
 });

@@ -1,4 +1,7 @@
-/** A full store says so before anything is staged, overwrites for ever, and gives back what is unmapped or dropped. */
+/**
+ * A full store says so before anything is staged, overwrites for ever, and gives back what is
+ * unmapped or dropped.
+ */
 import test from 'ava';
 import { SmallStore } from '../../sim/small-store.ts';
 
@@ -113,3 +116,41 @@ test('a refused write changes nothing', async (t) => {
   t.is(await small.read(1, last), 1);
   t.is(await small.read(1, last + 1), 0);
 });
+
+for (const spread of [1, 513]) {
+  test(`a full store, every ${spread}th block, survives crash after crash`, async (t) => {
+    let { small, model } = await fill(16 * mib, spread);
+    const blocks = [...model.keys()];
+    const allowed = new Map<number, Set<number>>(blocks.map((block) => [block, new Set([1])]));
+    let stamp = 1;
+    for (let life = 0; life < 40; life += 1) {
+      const refused: string[] = [];
+      for (let each = 0; each < 40 + small.random.below(900); each += 1) {
+        const block = blocks[small.random.below(blocks.length)]!;
+        stamp += 1;
+        const mine = stamp;
+        allowed.get(block)!.add(mine);
+        void small.write(1, block, mine).then((error) => {
+          if (error !== null) refused.push(error.code);
+          // What is older than an acknowledged write may not come back.
+          else
+            for (const old of allowed.get(block)!) if (old < mine) allowed.get(block)!.delete(old);
+        });
+        if (each % 8 === 0) {
+          small.clock.step();
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }
+      t.deepEqual(refused, [], `life ${life}`);
+      const image = small.disk.crash(small.random.chance(0.5) ? 'tear' : 'drop');
+      const may = new Map([...allowed].map(([block, stamps]) => [block, new Set(stamps)]));
+      small = new SmallStore(16 * mib, life + 10, image);
+      await small.open();
+      for (const block of blocks) {
+        const got = await small.read(1, block);
+        if (!may.get(block)!.has(got as number)) t.fail(`life ${life}: block ${block} is ${got}`);
+        allowed.set(block, new Set([got as number]));
+      }
+    }
+  });
+}

@@ -21,7 +21,8 @@ test('a bit turned over in any record', async (t) => {
   await small.open();
   await small.until(small.blocks.create(1, 0));
   for (let block = 0; block < 12; block += 1) await small.until(small.write(1, block * 600, 1, 2));
-  // Damage to the very last group cannot be told from a write that the crash tore: it holds nothing that is asked for.
+  // Damage to the very last group cannot be told from a write that the crash tore: it holds nothing
+  // that is asked for.
   await small.until(small.write(1, 7, 1));
   const image = small.disk.crash('drop');
   const used = image.flatMap((block, index) => (block === undefined ? [] : [index]));
