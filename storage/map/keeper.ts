@@ -110,10 +110,10 @@ export class Keeper {
     }
     await checkpointer.run();
     const gained = segments.free > freeBefore || cleaner.cleaned > cleanedBefore;
-    this.#fruitless = gained ? 0 : this.#fruitless + 1;
+    this.#fruitless = gained || !starving() ? 0 : this.#fruitless + 1;
     if (!gained && room.missing > 0) this.#idleAt = writer.blocks;
     // The accounting sees to it that there is garbage; only damaged segments can make it wrong.
-    if (this.#fruitless >= fruitlessMax && starving()) giveUp();
+    if (this.#fruitless >= fruitlessMax) giveUp();
   }
 
   /**
