@@ -28,6 +28,14 @@ export const limits = {
   /** A segment's end with fewer free blocks than this is not worth a group. */
   segmentTailBlocks: 2,
 
+  /** Never written segments made ready ahead of the log: more than a burst fills. */
+  conditionedSegments: 64,
+  /** Made ready at once, with one sync; at most one in `conditionShare` of what is left. */
+  conditionBatch: 8,
+  conditionShare: 8,
+  /** Above what single synced writes fill, well below what a disk takes. */
+  conditionBytesPerSecond: 64 * 1024 * 1024,
+
   /** Segment buffers kept at least: those in flight, the open one and one to move on to. */
   recentSegmentsMin: 8,
   recentBytes: 64 * 1024 * 1024,

@@ -18,6 +18,11 @@ export interface Disk {
   readonly name: string;
   /** Bytes, a multiple of 1 MiB, fixed while open. */
   readonly size: number;
+  /**
+   * Whether the first write to a place costs more than later ones, as in a file whose blocks the
+   * file system has only promised: whoever cares writes zeros there beforehand.
+   */
+  readonly allocatesOnWrite: boolean;
   /** Rejects with MEDIUM_ERROR when the device says so; never short. */
   read(offset: number, into: Uint8Array): Promise<void>;
   /** Several buffers are laid one behind the other from `offset`. `durable`: as if synced after. */

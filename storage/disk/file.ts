@@ -7,7 +7,7 @@
  * (PostgreSQL's "fsyncgate", 2018). Reads go on: the layers above check what they read.
  */
 import assert from 'node:assert/strict';
-import { closeSync, constants, fdatasync, openSync, read, writev } from 'node:fs';
+import { closeSync, constants, fdatasync, fstatSync, openSync, read, writev } from 'node:fs';
 import { StorageError } from '../base/errors.ts';
 import type { Disk } from './disk.ts';
 import { limits } from './limits.ts';
@@ -15,6 +15,7 @@ import { limits } from './limits.ts';
 export class FileDisk implements Disk {
   readonly name: string;
   readonly size: number;
+  readonly allocatesOnWrite: boolean;
   readonly #plain: number;
   readonly #durable: number;
   #failed: StorageError | null = null;
@@ -27,6 +28,7 @@ export class FileDisk implements Disk {
     assert(size > 0 && size % limits.areaUnitBytes === 0);
     this.name = name;
     this.size = size;
+    this.allocatesOnWrite = fstatSync(plain).isFile();
     this.#plain = plain;
     // Through /proc, so that it is the same file even if another one has its name by now.
     const flags = constants.O_RDWR | constants.O_DSYNC;

@@ -5,6 +5,7 @@ import type { Disk } from './disk.ts';
 export class ObservedDisk implements Disk {
   readonly name: string;
   readonly size: number;
+  readonly allocatesOnWrite: boolean;
   readonly #disk: Disk;
   readonly #heard: (error: StorageError) => void;
   #told = false;
@@ -12,6 +13,7 @@ export class ObservedDisk implements Disk {
   constructor(disk: Disk, heard: (error: StorageError) => void) {
     this.name = disk.name;
     this.size = disk.size;
+    this.allocatesOnWrite = disk.allocatesOnWrite;
     this.#disk = disk;
     this.#heard = heard;
   }

@@ -6,6 +6,7 @@ import { limits } from './limits.ts';
 export class Slice implements Disk {
   readonly name: string;
   readonly size: number;
+  readonly allocatesOnWrite: boolean;
   readonly #disk: Disk;
   readonly #offset: number;
 
@@ -14,6 +15,7 @@ export class Slice implements Disk {
     assert(offset >= 0 && size > 0 && offset + size <= disk.size, 'an area lies within its disk');
     this.name = disk.name;
     this.size = size;
+    this.allocatesOnWrite = disk.allocatesOnWrite;
     this.#disk = disk;
     this.#offset = offset;
   }

@@ -38,6 +38,9 @@ export class Segments {
   readonly #pins = new Map<number, number>();
   /** Free segments, the longest free first. */
   readonly #free = new Set<number>();
+  /** Free segments that were never written, in ascending order. */
+  readonly #raw = new Set<number>();
+  #touched = 0;
   /** No live block, not free yet. */
   readonly #dead = new Set<number>();
   readonly #reused: (segment: number) => void;
@@ -62,7 +65,22 @@ export class Segments {
   }
 
   get free(): number {
+    return this.#free.size + this.#raw.size;
+  }
+
+  /** Free segments whose first write was paid for. */
+  get ready(): number {
     return this.#free.size;
+  }
+
+  /** Free segments that were never written. */
+  get raw(): number {
+    return this.#raw.size;
+  }
+
+  /** Segments above this number were never written. */
+  get touched(): number {
+    return this.#touched;
   }
 
   /** Segments that the next checkpoint likely makes free: dead, or cleaned but for map pages. */
@@ -97,13 +115,39 @@ export class Segments {
 
   /** A free segment, reserved from now on. The caller has looked that there is one. */
   take(): number {
-    for (const segment of this.#free) {
-      this.#free.delete(segment);
+    const from = this.#free.size > 0 ? this.#free : this.#raw;
+    for (const segment of from) {
+      from.delete(segment);
       this.#state[segment] = SegmentState.open;
+      this.#touched = Math.max(this.#touched, segment);
       this.#reused(segment);
       return segment;
     }
     assert.fail('a segment is taken only when one is free');
+  }
+
+  /** Neighbouring raw segments, at most `count`, that are nobody else's until `conditioned`. */
+  takeRaw(count: number): number[] {
+    const taken: number[] = [];
+    for (const segment of this.#raw) {
+      if (taken.length === count || (taken.length > 0 && taken.at(-1)! + 1 !== segment)) break;
+      taken.push(segment);
+    }
+    for (const segment of taken) {
+      this.#raw.delete(segment);
+      this.#state[segment] = SegmentState.open;
+    }
+    return taken;
+  }
+
+  /** Taken raw segments are free again, and their first write is paid for. */
+  conditioned(taken: readonly number[]): void {
+    for (const segment of taken) {
+      this.#state[segment] = SegmentState.free;
+      this.#free.add(segment);
+      this.#touched = Math.max(this.#touched, segment);
+    }
+    this.released();
   }
 
   /** A reserved segment begins to be filled. */
@@ -186,14 +230,26 @@ export class Segments {
     this.released();
   }
 
-  /** At open: whatever nothing names is free; `named` segments wait for a checkpoint. */
-  settleAtOpen(named: ReadonlySet<number>): void {
+  /**
+   * At open: whatever nothing names is free; `named` segments wait for a checkpoint. Those above
+   * `touched` were never written when the newest superblock was.
+   */
+  settleAtOpen(named: ReadonlySet<number>, touched: number): void {
     this.#loading = false;
+    this.#touched = touched;
     for (let segment = 1; segment <= this.count; segment += 1) {
+      const written = this.#live[segment] !== 0 || named.has(segment);
+      if (written) this.#touched = Math.max(this.#touched, segment);
       if (this.#live[segment] !== 0) continue;
-      if (named.has(segment)) this.#died(segment, this.#begun + 1);
+      if (written) this.#died(segment, this.#begun + 1);
+      else if (segment > touched) this.#neverWritten(segment);
       else this.#release(segment);
     }
+  }
+
+  #neverWritten(segment: number): void {
+    this.#state[segment] = SegmentState.free;
+    this.#raw.add(segment);
   }
 
   /** While held (by a read that is under way), a segment does not become free. */

@@ -17,7 +17,7 @@
  *       18     sequence of the segment, 64 bits
  *       20   the checkpoint is whole when the log is, up to this group, 64 bits
  *       22   checkpoint blocks
- *       23   0
+ *       23   segments above this number were never written (since format)
  *       24   for each checkpoint block: address, crc
  */
 import assert from 'node:assert/strict';
@@ -59,6 +59,7 @@ export interface Superblock {
   /** Null: freshly formatted. */
   readonly position: LogPosition | null;
   readonly wholeAt: number;
+  readonly touched: number;
   readonly blocks: readonly { readonly address: number; readonly crc: number }[];
 }
 
@@ -82,6 +83,7 @@ export function encodeSuperblock(storeId: Uint32Array, superblock: Superblock): 
   }
   setLong(words, 20, superblock.wholeAt);
   words[22] = blocks.length;
+  words[23] = superblock.touched;
   blocks.forEach((block, index) => {
     words[fixedWords + index * 2] = block.address;
     words[fixedWords + index * 2 + 1] = block.crc;
@@ -123,6 +125,7 @@ export function decodeSuperblock(
       spaces: words[11]!,
       position: position.segment === 0 ? null : position,
       wholeAt: getLong(words, 20),
+      touched: words[23]!,
       blocks,
     },
   };

@@ -16,7 +16,7 @@ import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import {
-  type EntryKind,
+  EntryKind,
   entryHead,
   entryWords,
   groupFrontWords,
@@ -26,7 +26,7 @@ import {
 } from './format.ts';
 import { blockWords } from './frame.ts';
 import type { Ring, SegmentBuffer } from './ring.ts';
-import type { Segments } from './segments.ts';
+import { type Segments, segmentOf, slotOf } from './segments.ts';
 import type { LogPosition } from './superblock.ts';
 
 /** Told once: durable (null), or that it never will be known to be. */
@@ -37,6 +37,7 @@ export interface Waiter {
 interface Group {
   readonly sequence: number;
   readonly buffer: SegmentBuffer;
+  readonly segment: number;
   /** Blocks of the segment that are written: [start, end). */
   readonly start: number;
   end: number;
@@ -45,6 +46,8 @@ interface Group {
   entries: number;
   blocks: number;
   readonly waiters: Waiter[];
+  /** Slots of blocks that the cleaner moved: what they hold is durable elsewhere. */
+  readonly moved: number[];
   written: boolean;
 }
 
@@ -73,6 +76,8 @@ export class LogWriter {
   readonly #ready: Group[] = [];
   readonly #underWay: Group[] = [];
   #scheduled = false;
+  /** Not known durable when the log failed: what they hold is never shown. */
+  #lost: readonly Group[] = [];
   #failure: StorageError | null = null;
   readonly #progress: (() => void)[] = [];
   /** Sequence of the superblock that is durable. */
@@ -106,6 +111,11 @@ export class LogWriter {
   /** Sequence of the newest group, the open one included. */
   get newest(): number {
     return this.#open === null ? this.#groupSequence - 1 : this.#open.sequence;
+  }
+
+  /** All groups up to this sequence are durable. */
+  get committed(): number {
+    return this.#committed;
   }
 
   /** Groups that are not known durable, the open one included. */
@@ -158,6 +168,14 @@ export class LogWriter {
     return group.buffer.segment * limits.blocksPerSegment + slot;
   }
 
+  /** As `append`, of the block that stands at `from`: it stays as durable as it was there. */
+  move(from: number, ref: number, block: number, data: Uint8Array): number {
+    const durable = this.durableAt(from);
+    const address = this.append(EntryKind.data, 0, ref, block, data, 0);
+    if (durable) this.#open!.moved.push(slotOf(address));
+    return address;
+  }
+
   /** A record without a block. */
   note(kind: EntryKind, ref: number, block: number, count: number): void {
     const group = this.#groupFor(0);
@@ -185,6 +203,51 @@ export class LogWriter {
     const newest = this.#open ?? this.#ready.at(-1) ?? this.#underWay.at(-1);
     if (newest === undefined) waiter.complete(null);
     else newest.waiters.push(waiter);
+  }
+
+  /** Whether the block at `address` is known durable, here or where it was moved from. */
+  durableAt(address: number): boolean {
+    return this.unsettled === 0 || this.#groupAt(address) === null;
+  }
+
+  /** Tell `waiter` when the block at `address` is durable, or that it never will be. */
+  awaitAt(address: number, waiter: Waiter): void {
+    this.#join(this.#groupAt(address), waiter);
+  }
+
+  /** Tell `waiter` when group `sequence` is durable, or that it never will be. */
+  awaitGroup(sequence: number, waiter: Waiter): void {
+    this.#join(
+      this.#find((group) => group.sequence === sequence),
+      waiter,
+    );
+  }
+
+  #join(group: Group | null, waiter: Waiter): void {
+    if (group !== null && this.#failure === null) group.waiters.push(waiter);
+    else waiter.complete(group === null ? null : this.#failure);
+  }
+
+  #groupAt(address: number): Group | null {
+    const segment = segmentOf(address);
+    const slot = slotOf(address);
+    return this.#find(
+      (group) =>
+        group.segment === segment &&
+        slot >= group.start &&
+        slot < group.end &&
+        !group.moved.includes(slot),
+    );
+  }
+
+  /** Among the groups that are not known durable. */
+  #find(wanted: (group: Group) => boolean): Group | null {
+    if (this.#open !== null && wanted(this.#open)) return this.#open;
+    for (const groups of [this.#underWay, this.#ready, this.#lost]) {
+      const found = groups.find(wanted);
+      if (found !== undefined) return found;
+    }
+    return null;
   }
 
   /** As `await`, as a promise. */
@@ -256,6 +319,7 @@ export class LogWriter {
     const group: Group = {
       sequence: this.#groupSequence,
       buffer,
+      segment: buffer.segment,
       // The segment's own header goes with its first group: no write of its own.
       start: header === 1 ? 0 : header,
       end: header + 1,
@@ -263,6 +327,7 @@ export class LogWriter {
       entries: 0,
       blocks: 0,
       waiters: [],
+      moved: [],
       written: false,
     };
     this.#groupSequence += 1;
@@ -367,6 +432,7 @@ export class LogWriter {
     this.#open = null;
     this.#ready.length = 0;
     this.#underWay.length = 0;
+    this.#lost = lost;
     this.broke(this.#failure);
     for (const group of lost) for (const waiter of group.waiters) waiter.complete(this.#failure);
     for (const resume of this.#progress.splice(0)) resume();

@@ -136,7 +136,10 @@ export class UnmapOperation implements Operation {
       const end = Math.min(this.#end, (leaves.at(-1)!.index + 1) * fanout);
       let cleared = 0;
       for (const leaf of leaves) cleared += content.clear(space, leaf, this.#at, end);
-      if (cleared > 0) writer.note(EntryKind.unmap, this.#ref, this.#at, end - this.#at);
+      if (cleared > 0) {
+        writer.note(EntryKind.unmap, this.#ref, this.#at, end - this.#at);
+        space.unmappedIn = writer.newest;
+      }
       this.#at = end;
       writer.kick();
       if (end < this.#end) return 'later';

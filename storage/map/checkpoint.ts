@@ -78,6 +78,7 @@ export class Checkpointer {
       spaces,
       position,
       wholeAt,
+      touched: content.segments.touched,
       blocks,
     };
     try {

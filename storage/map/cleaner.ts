@@ -160,7 +160,7 @@ export class Cleaner {
       log.error({ ref, block, address }, 'a block is damaged and stays where it is');
       return;
     }
-    const to = writer.append(EntryKind.data, 0, ref, block, data, 0);
+    const to = writer.move(address, ref, block, data);
     content.set(space, block, to, writer.crc);
     this.moved += 1;
   }

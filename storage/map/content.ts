@@ -14,6 +14,8 @@ export class Space {
   readonly ref: number;
   readonly share: Share;
   readonly tree: Tree;
+  /** Sequence of the group that holds its last unmap of this life; 0: none. */
+  unmappedIn = 0;
 
   constructor(ref: number, share: Share, tree: Tree) {
     this.ref = ref;

@@ -14,6 +14,7 @@ import { type Log, silentLog } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Disk } from '../disk/disk.ts';
 import { BlockCache } from '../log/cache.ts';
+import { Conditioner } from '../log/conditioner.ts';
 import { wordsOf } from '../log/frame.ts';
 import { LogReader } from '../log/reader.ts';
 import { Ring } from '../log/ring.ts';
@@ -75,6 +76,7 @@ export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<
     spaces: 0,
     position: null,
     wholeAt: 0,
+    touched: 0,
     blocks: [],
   });
 }
@@ -142,7 +144,7 @@ async function recover(
     for (const entry of entries) content.replay(entry);
   });
   for (const segment of scanned.segments) named.add(segment);
-  segments.settleAtOpen(named);
+  segments.settleAtOpen(named, superblock.touched);
   return scanned;
 }
 
@@ -196,6 +198,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     if (operations.starving) clock.soon(() => operations.pump());
   };
   const reader = new LogReader(disk, segments, ring, cache, log);
+  const conditioner = new Conditioner(disk, segments, clock);
   const recovery = { groups: scanned.groups, bytes: scanned.bytes };
   return {
     clock,
@@ -207,6 +210,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     cleaner,
     operations,
     keeper,
+    conditioner,
     recovery,
   };
 }

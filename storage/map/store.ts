@@ -1,13 +1,16 @@
 /**
  * One server's store behind the port `Blocks`: it composes the log, the map and the keeper.
  *
- * Reads look the map up at once and never wait for a write. After a failed write of the disk the
+ * Reads look the map up at once. What a read shows is durable: where it meets a write or an unmap
+ * that is not yet, it ends when that is, so that nobody sees a value which a crash takes back. It
+ * waits for nothing else. After a failed write of the disk the
  * store has failed closed: every change answers DISK_FAILED, reads of what can be read go on.
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import type { Conditioner } from '../log/conditioner.ts';
 import type { LogReader, Run } from '../log/reader.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { Blocks, BlockUsage, Done, StoreUsage } from './blocks.ts';
@@ -39,6 +42,7 @@ export interface StoreParts {
   readonly cleaner: Cleaner;
   readonly operations: Operations;
   readonly keeper: Keeper;
+  readonly conditioner: Conditioner;
   readonly recovery: { readonly groups: number; readonly bytes: number };
 }
 
@@ -50,12 +54,14 @@ export class LogStore implements Blocks {
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
-    const { writer, operations, keeper } = parts;
+    const { writer, operations, keeper, conditioner } = parts;
     writer.settled = () => {
       operations.pump();
       keeper.wake();
+      conditioner.wake();
     };
     writer.broke = (failure) => operations.failAll(failure);
+    conditioner.wake();
   }
 
   async create(ref: number, reserved: number): Promise<void> {
@@ -85,11 +91,14 @@ export class LogStore implements Blocks {
   readNow(ref: number, block: number, count: number, into: Uint8Array, at: number): boolean {
     const space = this.#parts.content.spaces.get(ref);
     if (space === undefined) return false;
+    const { reader, writer } = this.#parts;
     for (let index = 0; index < count; index += 1) {
       const to = at + index * limits.blockBytes;
       const address = addressOf(space, block + index);
-      if (address === 0) into.fill(0, to, to + limits.blockBytes);
-      else if (!this.#parts.reader.copy(address, into, to)) return false;
+      if (address === 0) {
+        if (space.unmappedIn > writer.committed) return false;
+        into.fill(0, to, to + limits.blockBytes);
+      } else if (!writer.durableAt(address) || !reader.copy(address, into, to)) return false;
     }
     return true;
   }
@@ -100,15 +109,20 @@ export class LogStore implements Blocks {
       done.complete(unknownSpace(ref));
       return;
     }
+    const { reader, writer } = this.#parts;
     const whole = new WholeRead(done);
     let index = 0;
     while (index < count) {
       const to = at + index * limits.blockBytes;
       const address = addressOf(space, block + index);
-      if (address === 0) into.fill(0, to, to + limits.blockBytes);
-      else if (!this.#parts.reader.copy(address, into, to)) {
+      if (address === 0) {
+        into.fill(0, to, to + limits.blockBytes);
+        if (space.unmappedIn > writer.committed) writer.awaitGroup(space.unmappedIn, whole.part());
+      } else if (reader.copy(address, into, to)) {
+        if (!writer.durableAt(address)) writer.awaitAt(address, whole.part());
+      } else {
         const run = this.#run(space, block + index, count - index, address);
-        this.#parts.reader.read(run, into, to, whole.part());
+        reader.read(run, into, to, whole.part());
         index += run.crcs.length;
         continue;
       }
@@ -190,8 +204,9 @@ export class LogStore implements Blocks {
   async close(): Promise<void> {
     assert(!this.#closing, 'a store is closed once');
     this.#closing = true;
-    const { operations, keeper, writer } = this.#parts;
+    const { operations, keeper, conditioner, writer } = this.#parts;
     await operations.idle();
+    await conditioner.stop();
     await Promise.all(this.#walks);
     if (writer.failure !== null) throw writer.failure;
     await writer.durable();

@@ -84,7 +84,7 @@ const finders: Readonly<Record<string, Finder>> = {
     const [here, there] = [1 * 256 + 2, 2 * 256 + 2];
     segments.born(here);
     segments.born(there);
-    segments.settleAtOpen(new Set([1, 2]));
+    segments.settleAtOpen(new Set([1, 2]), 20);
     segments.beginCheckpoint();
     segments.dies(here);
     segments.dies(there, true);

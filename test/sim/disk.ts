@@ -60,6 +60,7 @@ interface Pending {
 export class SimDisk implements Disk {
   readonly name = 'simulated';
   readonly size: number;
+  readonly allocatesOnWrite = true;
   readonly #options: SimDiskOptions;
   /** What reads see, and what a crash cannot take. */
   readonly #seen: Image;
@@ -254,7 +255,9 @@ export class Replay {
     if (event.kind === 'write') this.#pending.set(event.id, event);
     if (event.kind !== 'durable') return;
     for (const id of event.ids) {
-      const write = this.#pending.get(id)!;
+      const write = this.#pending.get(id);
+      // Under way when the trace began: the image that it begins with has it.
+      if (write === undefined) continue;
       this.#pending.delete(id);
       write.data.forEach((block, index) => {
         this.#stable[write.block + index] = block;

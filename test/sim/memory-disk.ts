@@ -17,6 +17,7 @@ export interface WriteRecord {
 export class MemoryDisk implements Disk {
   readonly name = 'memory';
   readonly size: number;
+  readonly allocatesOnWrite = false;
   readonly content: Uint8Array;
   /** Of this life, in order. */
   readonly writes: WriteRecord[] = [];

@@ -102,6 +102,7 @@ const superblock: Superblock = {
     segmentSequence: 55,
   },
   wholeAt: 2 ** 34 + 3,
+  touched: 0,
   blocks: [{ address: 1300, crc: 0x0badcafe }],
 };
 const superblockGolden =

@@ -70,6 +70,7 @@ test('a store of a later version is told from a damaged one', async (t) => {
       spaces: 0,
       position: null,
       wholeAt: 0,
+      touched: 0,
       blocks: [],
     }),
   );
