@@ -64,23 +64,29 @@ function qemu(name: string, lun: Lun, shape: Shape): Workload {
 const READ = { write: false, queueDepth: 32 } as const;
 const WRITE = { write: true, queueDepth: 32 } as const;
 
+/** In this order: what stands in a log depends on who wrote it, so reads come before scattered writes. */
 export const WORKLOADS: readonly Workload[] = [
   random('4 KiB random reads, q32, in cache', Lun.hot, 32),
   random('4 KiB random reads, q32, four times the cache', Lun.cold, 32),
   qemu('4 KiB scattered reads, q32', Lun.hot, { ...READ, kib: 4, stride: STRIDE }),
   qemu('4 KiB sequential reads, q32', Lun.hot, { ...READ, kib: 4 }),
-  qemu('4 KiB scattered durable writes, q32', Lun.cold, { ...WRITE, kib: 4, stride: STRIDE }),
-  qemu('4 KiB sequential durable writes, q32', Lun.cold, { ...WRITE, kib: 4 }),
+  qemu('4 KiB scattered reads, q1', Lun.hot, { ...READ, kib: 4, queueDepth: 1, stride: STRIDE }),
   qemu('64 KiB sequential reads, q32', Lun.cold, { ...READ, kib: 64 }),
   qemu('256 KiB sequential reads, q8', Lun.cold, { ...READ, kib: 256, queueDepth: 8 }),
   qemu('64 KiB sequential durable writes, q32', Lun.cold, { ...WRITE, kib: 64 }),
   qemu('256 KiB sequential durable writes, q8', Lun.cold, { ...WRITE, kib: 256, queueDepth: 8 }),
-  qemu('4 KiB scattered reads, q1', Lun.hot, { ...READ, kib: 4, queueDepth: 1, stride: STRIDE }),
+  qemu('4 KiB sequential durable writes, q32', Lun.cold, { ...WRITE, kib: 4 }),
+  qemu('4 KiB scattered durable writes, q32', Lun.cold, { ...WRITE, kib: 4, stride: STRIDE }),
   qemu('4 KiB scattered durable writes, q1', Lun.cold, {
     ...WRITE,
     kib: 4,
     queueDepth: 1,
     stride: STRIDE,
+  }),
+  qemu('256 KiB sequential reads of what was written scattered, q8', Lun.cold, {
+    ...READ,
+    kib: 256,
+    queueDepth: 8,
   }),
 ];
 
