@@ -33,8 +33,11 @@ function daemonFields(status: Status): [string, Cell][] {
     ['store', `${store.path}, ${formatSize(store.size)}`],
     [
       'space',
-      `${formatSize(store.used)} used (${formatSize(store.removed)} by removed disks), ${formatSize(store.reserved)} reserved, ` +
+      [
+        `${formatSize(store.used)} used (${formatSize(store.removed)} by removed disks)`,
+        `${formatSize(store.reserved)} reserved`,
         `${formatSize(store.free)} free of ${formatSize(store.capacity)}`,
+      ].join(', '),
     ],
     ['disks', status.disks],
     ['sessions', status.sessions],
