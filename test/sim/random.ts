@@ -1,31 +1,8 @@
-/** Chance from a seed: the same seed gives the same run (SplitMix32). */
+/** The port to chance, from a seed. */
 import type { Random } from '../../storage/base/random.ts';
+import { SeededRandom } from '../kit/random.ts';
 
-export class SimRandom implements Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** 32 bits. */
-  next(): number {
-    this.#state = (this.#state + 0x9e3779b9) >>> 0;
-    let z = this.#state;
-    z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
-    z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
-    return (z ^ (z >>> 16)) >>> 0;
-  }
-
-  /** 0…bound - 1. */
-  below(bound: number): number {
-    return Math.floor((this.next() / 2 ** 32) * bound);
-  }
-
-  chance(share: number): boolean {
-    return this.next() / 2 ** 32 < share;
-  }
-
+export class SimRandom extends SeededRandom implements Random {
   bytes(length: number): Uint8Array {
     return Uint8Array.from({ length }, () => this.below(256));
   }
