@@ -20,6 +20,8 @@ export const Rfc7143 = {
   /** A key is at most 63 bytes, a value at most 255 unless its key says otherwise (6.1). */
   keyBytes: 63,
   valueBytes: 255,
+  /** CHAP_C and CHAP_R: up to 1024 bytes (12.1.3) as `0x` and hex digits, the longer of the two forms. */
+  chapValueBytes: 2 + 2 * 1024,
   /** iSCSI names are at most 223 bytes (4.2.7.1). */
   nameBytes: 223,
 } as const;
@@ -77,6 +79,11 @@ export interface Limits {
   readonly settleTimeoutMs: number;
   /** Time that hosts get to log out after an Async Message asked them to. */
   readonly logoutRequestMs: number;
+  /** Times that one initiator is redirected from one target within the window; then it is served here. */
+  readonly redirects: number;
+  readonly redirectWindowMs: number;
+  /** Initiators whose redirections are counted: names cost an attacker nothing. */
+  readonly redirectsTracked: number;
   /** Tasks that ended while data for them was still to come, remembered so that it is dropped quietly. */
   readonly discards: number;
 }
@@ -109,6 +116,9 @@ export const defaultLimits: Limits = {
   taskManagementTimeoutMs: 2_000,
   settleTimeoutMs: 5_000,
   logoutRequestMs: 3_000,
+  redirects: 4,
+  redirectWindowMs: 60_000,
+  redirectsTracked: 1024,
   discards: 256,
 };
 

@@ -6,36 +6,35 @@
  * One thread; nothing here is on the path of a read or write.
  */
 import { strict as assert } from 'node:assert';
+import { Admission } from './admission.ts';
 import { type Clock, realClock } from './clock.ts';
 import { checkLimits, defaultLimits, type Limits } from './limits.ts';
 import { Portal } from './portal.ts';
 import type { Nexus } from './scsi/nexus.ts';
 import { ScsiTarget } from './scsi/scsi-target.ts';
 import { BufferPool, WriteBudget } from './session/buffers.ts';
+import type { ChapPolicy } from './session/chap-exchange.ts';
 import { Connection, type ConnectionHub } from './session/connection.ts';
 import { discoveryPairs } from './session/discovery.ts';
+import { LOGIN_REFUSED, type Log, limitedLog, quietLog } from './session/log.ts';
 import type { LoginDirectory, LoginResult } from './session/login.ts';
 import { normalName } from './session/names.ts';
 import { ArenaPool } from './session/output.ts';
 import { SessionRegistry } from './session/registry.ts';
-import { openPolicy, type SecurityPolicy } from './session/security.ts';
 import { Session } from './session/session.ts';
+import { type SessionInfo, sessionInfo } from './session/session-info.ts';
 import type { ByteStream, StreamHandler } from './session/stream.ts';
 import { TaskManagement } from './session/task-management.ts';
-import { type Access, Target, type TargetOptions } from './target.ts';
+import { Target, type TargetOptions, type TargetPort } from './target.ts';
 import { LoginStatus } from './wire/login.ts';
 import type { Pair } from './wire/text.ts';
-
-export interface Log {
-  info(object: object, message: string): void;
-  warn(object: object, message: string): void;
-  error(object: object, message: string): void;
-}
 
 export interface IscsiServerOptions {
   readonly log?: Log;
   readonly clock?: Clock;
   readonly limits?: Partial<Limits>;
+  /** Asked at each discovery login. Null, or absent: no CHAP. */
+  discoveryChap?(): ChapPolicy | null;
 }
 
 export interface ListenOptions {
@@ -52,27 +51,6 @@ export interface PortalInfo {
   readonly portalGroup: number;
 }
 
-export interface SessionInfo {
-  readonly id: number;
-  readonly initiator: string;
-  /** Twelve hex digits. */
-  readonly isid: string;
-  /** Null in a discovery session. */
-  readonly target: string | null;
-  readonly address: string;
-  /** Milliseconds since 1970. */
-  readonly since: number;
-  readonly digests: { readonly header: boolean; readonly data: boolean };
-  readonly commands: number;
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
-  readonly state: 'open' | 'closing';
-}
-
-const quiet: Log = { info() {}, warn() {}, error() {} };
-/** Logins that are refused are logged one by one up to so many a minute, and then counted. */
-const REFUSALS_LOGGED = 30;
-const REFUSALS_WINDOW_MS = 60_000;
 /** The target portal group of portals that name none. */
 const PORTAL_GROUP = 1;
 
@@ -82,7 +60,6 @@ export class IscsiServer implements ConnectionHub {
   readonly pool = new BufferPool();
   readonly budget: WriteBudget;
   readonly arenas: ArenaPool;
-  readonly policy: SecurityPolicy = openPolicy;
   readonly log: Log;
   readonly #portals: Portal[] = [];
   readonly #targets = new Map<string, Target>();
@@ -92,18 +69,28 @@ export class IscsiServer implements ConnectionHub {
   readonly #registry = new SessionRegistry();
   readonly #connectionOf = new Map<Session, Connection>();
   /** Behind a discovery session: no LUN, and no way to reach it. */
-  readonly #nowhere = new ScsiTarget({ name: '', relativePort: 1, portalGroup: 1 });
+  readonly #nowhere: ScsiTarget;
   readonly #goneWatchers = new Map<Session, (() => void)[]>();
-  #relativePort = 0;
+  readonly #admission: Admission;
   #closing = false;
 
   constructor(options: IscsiServerOptions = {}) {
     this.limits = { ...defaultLimits, ...options.limits };
     checkLimits(this.limits);
     this.clock = options.clock ?? realClock;
-    this.log = limitedLog(options.log ?? quiet, this.clock);
+    this.log = limitedLog(options.log ?? quietLog, this.clock);
     this.budget = new WriteBudget(this.limits.totalWriteBytes);
     this.arenas = new ArenaPool(this.limits.arenaBytes);
+    this.#admission = new Admission({
+      targets: this.#targets,
+      portals: this.#portals,
+      registry: this.#registry,
+      discoveryChap: () => options.discoveryChap?.() ?? null,
+      limits: this.limits,
+      clock: this.clock,
+      log: this.log,
+    });
+    this.#nowhere = new ScsiTarget({ name: '', ...portOf(PORTAL_GROUP), clock: this.clock });
   }
 
   // Targets
@@ -113,9 +100,10 @@ export class IscsiServer implements ConnectionHub {
     const name = normalName(options.name);
     if (name === null) throw new RangeError(`"${options.name}" is no iSCSI name (RFC 7143 4.2.7)`);
     if (this.#targets.has(name)) throw new RangeError(`target ${name} exists already`);
-    this.#relativePort = (this.#relativePort % 0xffff) + 1;
-    const target = new Target({ ...options, name }, PORTAL_GROUP, this.#relativePort);
-    target.scsi.onAbortTasks = (nexus, lun) => this.#abortTasks(target, nexus, lun);
+    const port = { ...portOf(PORTAL_GROUP), ports: () => this.#targetPorts() };
+    const target = new Target(options, name, port, this.clock);
+    target.scsi.onAbortTasks = (nexus, lun, done) => this.#abortTasks(target, nexus, lun, done);
+    target.scsi.onSettle = (lun, nexuses, done) => this.#settle(target, nexuses, lun, done);
     this.#targets.set(name, target);
     return target;
   }
@@ -136,6 +124,24 @@ export class IscsiServer implements ConnectionHub {
     await this.#endSessions([...this.#sessionsOf(target)]);
   }
 
+  /**
+   * Access rules or users have changed: sessions of `name` that may not go on as they are end. One
+   * that may do less or more now (read-only, read-write) logs in again to it. Returns how many ended.
+   */
+  recheck(name: string): number {
+    const target = this.#targets.get(name);
+    if (target === undefined) return 0;
+    let ended = 0;
+    for (const session of [...this.#sessionsOf(target)]) {
+      const access = target.admits(session.facts);
+      if (access !== 'none' && (access === 'read-only') === session.nexus.readOnly) continue;
+      session.announceDrop();
+      session.drop(`access is ${access} now`);
+      ended++;
+    }
+    return ended;
+  }
+
   hasSession(target: string): number {
     const found = this.#targets.get(target);
     return found === undefined ? 0 : [...this.#sessionsOf(found)].length;
@@ -143,10 +149,16 @@ export class IscsiServer implements ConnectionHub {
 
   // Portals
 
-  /** Rejects with the system's error when the address cannot be had. */
+  /**
+   * Rejects with the system's error when the address cannot be had, and with RangeError when the
+   * portal group is not 1…65535 (it is the relative target port as well, SPC-4 7.8.6.9).
+   */
   async listen(options: ListenOptions): Promise<{ host: string; port: number }> {
     assert(!this.#closing, 'the server is closed');
     const portalGroup = options.portalGroup ?? PORTAL_GROUP;
+    if (!Number.isInteger(portalGroup) || portalGroup < 1 || portalGroup > 0xffff) {
+      throw new RangeError(`portal group ${portalGroup} is not in 1…65535`);
+    }
     const portal = await Portal.listen(
       { host: options.host, port: options.port, portalGroup },
       (stream) => this.accept(stream, portalGroup),
@@ -167,7 +179,7 @@ export class IscsiServer implements ConnectionHub {
     const full =
       fromSource >= this.limits.pendingPerSource || this.#pending >= this.limits.pendingTotal;
     if (full || this.#closing) {
-      this.log.info({ address: source, reason: 'too many logins wait' }, 'login refused');
+      this.log.info({ address: source, reason: 'too many logins wait' }, LOGIN_REFUSED);
       return null;
     }
     this.#pending++;
@@ -192,6 +204,17 @@ export class IscsiServer implements ConnectionHub {
     return true;
   }
 
+  /**
+   * Asks the host of a session to log out within `graceMs` (Async Message, event 1), and drops the
+   * connection when it has not (event 2). False: there is no session with this id.
+   */
+  logout(id: number, graceMs: number = this.limits.logoutRequestMs): boolean {
+    const session = this.#registry.get(id);
+    if (session === undefined) return false;
+    this.#askToLeave([session], graceMs);
+    return true;
+  }
+
   /** Stops accepting, asks every host to log out, drops those that do not, waits for the devices. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -204,13 +227,8 @@ export class IscsiServer implements ConnectionHub {
   }
 
   async #endSessions(sessions: readonly Session[]): Promise<void> {
-    const seconds = Math.ceil(this.limits.logoutRequestMs / 1000);
-    for (const session of sessions) session.requestLogout(seconds);
-    const gone = sessions.map((session) => this.#whenGone(session));
-    const late = this.clock.after(this.limits.logoutRequestMs, () => {
-      for (const session of sessions) session.drop('no logout in time');
-    });
-    await Promise.all(gone);
+    const late = this.#askToLeave(sessions, this.limits.logoutRequestMs);
+    await Promise.all(sessions.map((session) => this.#whenGone(session)));
     late();
     await Promise.all(
       sessions.map(
@@ -220,6 +238,18 @@ export class IscsiServer implements ConnectionHub {
           }),
       ),
     );
+  }
+
+  /** Returns the way to call off the drop. */
+  #askToLeave(sessions: readonly Session[], graceMs: number): () => void {
+    for (const session of sessions) session.requestLogout(Math.ceil(graceMs / 1000));
+    return this.clock.after(graceMs, () => {
+      for (const session of sessions) {
+        if (!this.#connectionOf.has(session)) continue;
+        session.announceConnectionDrop();
+        session.drop('no logout in time');
+      }
+    });
   }
 
   #whenGone(session: Session): Promise<void> {
@@ -237,55 +267,55 @@ export class IscsiServer implements ConnectionHub {
     }
   }
 
-  #abortTasks(target: Target, nexus: Nexus, lun: number): void {
-    const high = lun <= 0xff ? lun << 16 : (0x4000 | lun) << 16;
-    for (const session of this.#sessionsOf(target)) {
-      if (session.nexus === nexus) TaskManagement.abortFor(session, high >>> 0, 0, target.scsi);
-    }
+  #abortTasks(target: Target, nexus: Nexus, lun: number, done: () => void): void {
+    const live = [...this.#sessionsOf(target)].filter((session) => session.nexus === nexus);
+    const sessions = [...live, ...this.#registry.unsettled(nexus)];
+    TaskManagement.abortFor(sessions, target.scsi, lunField(lun), this.clock, done);
+  }
+
+  /** A session that is gone is waited for whoever it was: it has no nexus to be named by. */
+  #settle(target: Target, nexuses: readonly Nexus[], lun: number, done: () => void): void {
+    const live = [...this.#sessionsOf(target)].filter((one) => nexuses.includes(one.nexus));
+    const sessions = [...live, ...this.#registry.unsettledOf(target.name)];
+    TaskManagement.settleFor(sessions, target.scsi, lunField(lun), this.clock, done);
+  }
+
+  /** Relative target ports, ascending: one for each portal group. */
+  #targetPorts(): readonly number[] {
+    const groups = new Set(this.#portals.map(({ portalGroup }) => portalGroup));
+    return groups.size === 0 ? [PORTAL_GROUP] : [...groups].sort((a, b) => a - b);
   }
 
   // ConnectionHub
 
   directory(connection: Connection): LoginDirectory {
-    return {
-      find: (name, initiator) => {
-        const target = this.#targets.get(name);
-        const peer = { initiator, address: connection.stream.remoteAddress };
-        if (target === undefined || target.access(peer) === 'none') {
-          return { refused: LoginStatus.notFound };
-        }
-        return { portalGroup: connection.portalGroup, alias: target.alias };
-      },
-      sessionExists: (tsih) => this.#registry.hasTsih(tsih),
-    };
+    return this.#admission.directory(connection.stream, connection.portalGroup);
   }
 
   openSession(connection: Connection, result: LoginResult): Session | LoginStatus {
     if (this.#closing) return LoginStatus.serviceUnavailable;
     const address = connection.stream.remoteAddress;
+    const { initiator, user } = result;
     const target = result.target === null ? null : (this.#targets.get(result.target) ?? null);
-    let access: Access = 'none';
-    if (result.target !== null) {
-      if (target !== null) access = target.access({ initiator: result.initiator, address });
-      if (target === null || access === 'none') return LoginStatus.notFound;
-    }
+    const access =
+      result.target === null ? null : this.#admission.access(target, { initiator, address, user });
+    if (typeof access === 'number') return access;
     const nexus: Nexus = {
-      initiator: result.initiator,
+      initiator,
       isid: result.isid,
       target: target?.name ?? '',
-      portalGroup: connection.portalGroup,
-      relativePort: target?.scsi.relativePort ?? 1,
+      ...portOf(connection.portalGroup),
       readOnly: access === 'read-only',
     };
-    const replaced = target === null ? undefined : this.#registry.replaced({ ...result, nexus });
+    const replaced = target === null ? undefined : this.#registry.replaced(nexus);
     replaced?.drop('session reinstatement');
     if (this.#full(target)) return LoginStatus.outOfResources;
     const scsi = target?.scsi ?? null;
-    const { initiator, isid, cid, parameters } = result;
+    const { isid, cid, parameters } = result;
     const since = this.clock.wall();
     const names = this.#registry.names();
     const session = new Session(
-      { ...names, initiator, isid, cid, address, since, parameters, scsi, nexus },
+      { ...names, initiator, user, isid, cid, address, since, parameters, scsi, nexus },
       connection,
       scsi ?? this.#nowhere,
     );
@@ -307,7 +337,6 @@ export class IscsiServer implements ConnectionHub {
 
   targets(connection: Connection, which: string): readonly Pair[] {
     const { facts } = connection.session!;
-    const peer = { initiator: facts.initiator, address: facts.address };
     const inDiscovery = facts.scsi === null;
     // RFC 7143 appendix C: "All" only in a discovery session; an empty value is "this target".
     const name = which === '' ? facts.nexus.target : which.toLowerCase();
@@ -315,7 +344,7 @@ export class IscsiServer implements ConnectionHub {
       (target) =>
         (inDiscovery ? which === 'All' || target.name === name : target.name === name) &&
         (inDiscovery || target.scsi === facts.scsi) &&
-        target.access(peer) !== 'none',
+        target.access(facts) !== 'none',
     );
     const portals = this.#portals.filter((p) => p.portalGroup === connection.portalGroup);
     return discoveryPairs(visible, portals, connection.stream, connection.portalGroup);
@@ -354,42 +383,12 @@ export class IscsiServer implements ConnectionHub {
   }
 }
 
-function sessionInfo(session: Session): SessionInfo {
-  const { facts, commands } = session;
-  return {
-    id: facts.id,
-    initiator: facts.initiator,
-    isid: facts.isid,
-    target: facts.scsi === null ? null : facts.nexus.target,
-    address: facts.address,
-    since: facts.since,
-    digests: { header: facts.parameters.headerDigest, data: facts.parameters.dataDigest },
-    commands: commands.count,
-    bytesRead: commands.bytesRead,
-    bytesWritten: commands.bytesWritten,
-    state: session.open ? 'open' : 'closing',
-  };
+/** How a portal group stands in SCSI: the same after every start, whatever was added in which order. */
+function portOf(portalGroup: number): TargetPort {
+  return { portalGroup, relativePort: portalGroup };
 }
 
-/** A flood of refused logins must not become a flood of lines. */
-function limitedLog(log: Log, clock: Clock): Log {
-  let windowEnds = 0;
-  let count = 0;
-  return {
-    warn: (object, message) => log.warn(object, message),
-    error: (object, message) => log.error(object, message),
-    info(object, message) {
-      if (message !== 'login refused') {
-        log.info(object, message);
-        return;
-      }
-      const now = clock.now();
-      if (now >= windowEnds) {
-        if (count > REFUSALS_LOGGED) log.warn({ refused: count }, 'many logins were refused');
-        windowEnds = now + REFUSALS_WINDOW_MS;
-        count = 0;
-      }
-      if (++count <= REFUSALS_LOGGED) log.info(object, message);
-    },
-  };
+/** The first level of an 8-byte LUN: peripheral addressing up to 255, flat above (SAM-5 4.7). */
+function lunField(lun: number): { readonly high: number; readonly low: number } {
+  return { high: ((lun <= 0xff ? lun : 0x4000 | lun) << 16) >>> 0, low: 0 };
 }

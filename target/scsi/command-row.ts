@@ -25,7 +25,16 @@ export interface Row {
 }
 
 /** See the fields of the same meaning in command.ts. */
-export type Flag = 'whileReserved' | 'attentionExempt' | 'writes' | 'medium' | 'alters';
+export type Flag =
+  | 'whileReserved'
+  | 'attentionExempt'
+  | 'writes'
+  | 'medium'
+  | 'alters'
+  | 'whileStandby'
+  | 'whileUnavailable'
+  | 'whileSanitizing'
+  | 'sanitizes';
 
 /** NACA (bit 2 of CONTROL) asks for an ACA that is not supported (NORMACA=0). */
 const naca = 0x04;
@@ -60,6 +69,10 @@ export function command(row: Row): Command {
     writes: has('writes'),
     medium: has('medium'),
     alters: has('alters'),
+    whileSanitizing: has('whileSanitizing'),
+    whileStandby: has('whileStandby') || has('whileUnavailable'),
+    whileUnavailable: has('whileUnavailable'),
+    sanitizes: has('sanitizes'),
     source: row.source,
     supported: row.supported ?? null,
     start: row.start ?? null,

@@ -43,6 +43,14 @@ export interface Command {
   readonly alters: boolean;
   /** Needs the medium: NOT READY when it was ejected. */
   readonly medium: boolean;
+  /** Runs through a port in standby (SPC-4 5.15.2.4). */
+  readonly whileStandby: boolean;
+  /** Runs through a port in any access state. */
+  readonly whileUnavailable: boolean;
+  /** Runs while a sanitize operation does (SBC-3 4.11.2). */
+  readonly whileSanitizing: boolean;
+  /** Runs after a sanitize operation failed: SANITIZE itself. */
+  readonly sanitizes: boolean;
   /** Where the standard has it. */
   readonly source: string;
   /** Absent: always supported. */

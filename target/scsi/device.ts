@@ -70,6 +70,9 @@ export interface DeviceCapabilities {
   readonly removable: boolean;
   /** True: VPD B1h says non-rotating medium. */
   readonly solidState: boolean;
+  /** Offers SANITIZE: after a whole overwrite, or an unmap or zeroing of everything, nothing of the old
+   *  data can be had again. False while anything shares its blocks. Absent: false. */
+  readonly sanitize?: boolean;
   /** Writes inside one aligned range of so many bytes are all or nothing; 0 = per sector only. */
   readonly atomicBytes: number;
 }
@@ -80,8 +83,9 @@ export interface DeviceAllocation {
   readonly length: number;
 }
 
-/** A change that hosts are told of by a unit attention. */
-export type DeviceChange = 'capacity' | 'capabilities' | 'identity';
+/** A change that hosts are told of by a unit attention. `threshold`: what is free for a thin device has
+ *  fallen below the mark that the administrator set (SBC-3 4.7.3.8.5). */
+export type DeviceChange = 'capacity' | 'capabilities' | 'identity' | 'threshold';
 
 /** Hears of a device's changes. */
 export interface DeviceListener {

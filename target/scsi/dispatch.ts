@@ -9,7 +9,9 @@ import { Access, type Command } from './command.ts';
 import { command } from './command-row.ts';
 import { primaryCommands } from './primary-commands.ts';
 import { type CommandTable, opcodes, startOpcodes } from './report.ts';
+import { sanitizeCommands } from './sanitize.ts';
 import { Transfer } from './task.ts';
+import { copyCommands } from './third-party.ts';
 import { transferCommands } from './transfer-commands.ts';
 
 const table: CommandTable = { commands: commandList(), find, hasActions };
@@ -25,9 +27,14 @@ function commandList(): readonly Command[] {
     start: (unit, task) => startOpcodes(table, unit, task),
     execute: (unit, task) => opcodes(table, unit, task),
   });
-  return [...primaryCommands, reportOpcodes, ...transferCommands, ...blockCommands].sort(
-    (a, b) => a.opcode - b.opcode || (a.action ?? 0) - (b.action ?? 0),
-  );
+  return [
+    ...primaryCommands,
+    reportOpcodes,
+    ...transferCommands,
+    ...blockCommands,
+    ...copyCommands,
+    ...sanitizeCommands,
+  ].sort((a, b) => a.opcode - b.opcode || (a.action ?? 0) - (b.action ?? 0));
 }
 
 /** Every command, by operation code and service action. */

@@ -9,8 +9,9 @@
  *    2  VERSION = 06h (SPC-4)                        32  PRODUCT REVISION LEVEL, 4
  *    3  HISUP (bit 4) | RESPONSE DATA FORMAT = 2     58  VERSION DESCRIPTORS, 2 bytes each
  *    4  ADDITIONAL LENGTH = 91
- *    5  TPGS (bits 5:4)   7  CMDQUE (bit 1)
+ *    5  TPGS (bits 5:4) 3PC (bit 3)   7  CMDQUE (bit 1)
  */
+import { tpgs } from './alua.ts';
 import { putAscii, putU16, u8, u16 } from './bytes.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import { answer, fieldInCdb } from './outcome.ts';
@@ -29,13 +30,15 @@ export function startInquiry(unit: LogicalUnit, task: Task): boolean {
   const evpd = (u8(task.cdb, 1) & 1) !== 0;
   const page = u8(task.cdb, 2);
   if (!evpd && page !== 0) return fieldInCdb(task, unit.descriptorSense, 2, 7);
-  if (evpd && vpdPage(unit, page) === null) return fieldInCdb(task, unit.descriptorSense, 2, 7);
+  if (evpd && vpdPage(unit, task.nexus, page) === null) {
+    return fieldInCdb(task, unit.descriptorSense, 2, 7);
+  }
   return true;
 }
 
 export function inquiry(unit: LogicalUnit, task: Task): void {
   const evpd = (u8(task.cdb, 1) & 1) !== 0;
-  const page = evpd ? vpdPage(unit, u8(task.cdb, 2)) : null;
+  const page = evpd ? vpdPage(unit, task.nexus, u8(task.cdb, 2)) : null;
   answer(task, page ?? standardInquiry(unit), u16(task.cdb, 3));
   task.finish();
 }
@@ -44,7 +47,8 @@ function standardInquiry(unit: LogicalUnit): Uint8Array {
   const { identity, capabilities } = unit.device;
   const out = common(identity.vendor, identity.product, identity.revision);
   out[1] = capabilities.removable ? 0x80 : 0;
-  out[5] = 0x10; // TPGS = 01b: asymmetric access is implicit (one group, always active/optimized)
+  out[5] = tpgs(unit.target.alua);
+  out[5] |= 0x08; // 3PC: third-party copy
   out[7] = 0x02; // CMDQUE
   return out;
 }

@@ -38,6 +38,9 @@ export abstract class Job implements Completion {
     return false;
   }
 
+  /** The job has ended and its task is about to be finished. */
+  protected ended(): void {}
+
   begin(): void {
     this.#drive();
   }
@@ -97,6 +100,7 @@ export abstract class Job implements Completion {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.ended();
     if (this.scratch !== noBuffer) {
       const buffer = this.scratch;
       this.scratch = noBuffer;

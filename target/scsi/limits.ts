@@ -49,8 +49,22 @@ export const scsiLimits = {
   /** Registrations of persistent reservations per unit: 256 hosts with some paths each. Also bounds
    *  READ KEYS and READ FULL STATUS (256 × 280 bytes). */
   registrations: 512,
-  /** PERSISTENT RESERVE OUT parameter list: 24 bytes and a TransportID of an IQN (223 bytes). */
-  reserveOutBytes: 512,
+  /** PERSISTENT RESERVE OUT parameter list: 28 bytes and, with SPEC_I_PT, TransportIDs (up to 248 bytes
+   *  each with the longest IQN; usually 64), so a cluster's nodes in one command. */
+  reserveOutBytes: 8192,
+  /** EXTENDED COPY: what one command may name. VMFS clones with a few segments of 4 to 16 MiB; the list
+   *  lengths are what these counts come to, and 512 MiB a command stays below a host's timer. */
+  copyCscds: 8,
+  copySegments: 16,
+  copyDescriptorBytes: 8 * 32 + 16 * 28,
+  copySegmentBytes: 32 * MiB,
+  /** EXTENDED COPY parameter list that is taken in at all, so that the sense can say what is wrong. */
+  copyListBytes: 4096,
+  /** Ended copies whose status is kept, per nexus and unit; the oldest goes. */
+  copyRecords: 32,
+
+  /** Groups in one SET TARGET PORT GROUPS: more than any target has portals. */
+  setPortGroups: 64,
   /** MODE SELECT parameter list: header, block descriptor, and each page once; generous. */
   modeSelectBytes: 1024,
   /** GET LBA STATUS: descriptors in one answer, and calls to the device to merge neighbours. */
@@ -69,3 +83,5 @@ assert(l.pieceBytes % 4096 === 0 && l.zeroPieceBytes % 4096 === 0 && l.compareBy
 assert(l.unmapDescriptors * 16 + 8 <= 0xffff, 'the list length is a 16-bit field');
 assert(l.transferBytes / 512 <= 0xffff, 'a READ(10) can ask for the maximum');
 assert(l.writeSameBytes / 512 <= 0xffff, 'a WRITE SAME(10) can ask for the maximum');
+assert(l.copyDescriptorBytes + 16 <= l.copyListBytes);
+assert(l.copySegmentBytes * l.copySegments <= 512 * MiB);

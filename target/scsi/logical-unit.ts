@@ -6,23 +6,27 @@
  * attention (5.14), opcode and CDB, medium, write protection, then what the command itself asks.
  */
 import { strict as assert } from 'node:assert';
+import { aluaRefusal } from './alua.ts';
 import { AttentionQueue } from './attention.ts';
 import { u8 } from './bytes.ts';
 import { Access, type Command } from './command.ts';
+import type { CopyRecord } from './copy-results.ts';
 import type { BlockDevice, DeviceChange, DeviceError, DeviceListener } from './device.ts';
 import { failTask } from './device-failure.ts';
-import { commandOf, hasActions } from './dispatch.ts';
+import { commandOf, commands, hasActions } from './dispatch.ts';
 import { ModeParameters } from './mode-parameters.ts';
 import { initiatorPort, type Nexus } from './nexus.ts';
 import { fieldInCdb, setCheck } from './outcome.ts';
 import type { ReservationStore } from './reservation-store.ts';
 import { Reservations } from './reservations.ts';
+import { SanitizeState, SanitizeStatus } from './sanitize.ts';
 import { ScratchPool } from './scratch.ts';
 import { Sense, type SenseCode, type SenseDetail } from './sense.ts';
 import { ScsiStatus } from './status.ts';
 import type { TargetView } from './target-view.ts';
 import { type Task, Transfer } from './task.ts';
 import type { Unit } from './unit.ts';
+import { Visits } from './visits.ts';
 
 export interface LogicalUnitOptions {
   readonly lun: number;
@@ -37,6 +41,8 @@ export interface NexusState {
   readonly attentions: AttentionQueue;
   /** PREVENT ALLOW MEDIUM REMOVAL: this nexus prevents it. */
   preventing: boolean;
+  /** EXTENDED COPY commands of this nexus by list identifier (SPC-4 6.4.3.2). */
+  readonly copies: Map<number, CopyRecord>;
 }
 
 export class LogicalUnit implements Unit, DeviceListener {
@@ -46,6 +52,8 @@ export class LogicalUnit implements Unit, DeviceListener {
   readonly mode = new ModeParameters();
   readonly reservations: Reservations;
   readonly scratch: ScratchPool;
+  readonly sanitize = new SanitizeStatus();
+  readonly visits = new Visits();
   /** The medium of a removable unit was ejected. */
   ejected = false;
   /** Who holds the SPC-2 RESERVE, or null. */
@@ -79,7 +87,7 @@ export class LogicalUnit implements Unit, DeviceListener {
 
   attach(nexus: Nexus): void {
     assert(!this.#states.has(nexus));
-    const state = { nexus, attentions: new AttentionQueue(), preventing: false };
+    const state = { nexus, attentions: new AttentionQueue(), preventing: false, copies: new Map() };
     state.attentions.post(Sense.powerOn);
     this.#states.set(nexus, state);
   }
@@ -135,6 +143,7 @@ export class LogicalUnit implements Unit, DeviceListener {
 
   changed(change: DeviceChange): void {
     if (change === 'capacity') this.post(Sense.capacityChanged, null);
+    else if (change === 'threshold') this.post(Sense.thinThreshold, null);
     else if (change === 'identity') this.post(Sense.inquiryChanged, null);
     else {
       this.post(Sense.modeChanged, null);
@@ -145,7 +154,7 @@ export class LogicalUnit implements Unit, DeviceListener {
   // --- commands ---
 
   /** Whether writes of `nexus` are refused, and by what. */
-  protection(nexus: Nexus): SenseCode | null {
+  protection(nexus: { readonly readOnly: boolean }): SenseCode | null {
     if (nexus.readOnly || this.device.capabilities.readOnly) return Sense.writeProtected;
     return this.mode.softwareWriteProtect ? Sense.softwareWriteProtected : null;
   }
@@ -170,8 +179,16 @@ export class LogicalUnit implements Unit, DeviceListener {
       this.check(task, code);
       return false;
     }
+    if (this.#sanitizing(command, task)) return false;
     if (command === null) return this.#unknown(task);
     if (command.supported !== null && !command.supported(this)) return this.#unknown(task);
+    if (!this.target.aluaFixed) {
+      const code = aluaRefusal(this.target.alua, task.nexus, command);
+      if (code !== null) {
+        this.check(task, code);
+        return false;
+      }
+    }
     return this.#admit(command, task);
   }
 
@@ -201,17 +218,57 @@ export class LogicalUnit implements Unit, DeviceListener {
 
   #unknown(task: Task): false {
     // SPC-4 4.3.4.2: a service action that is not supported is an invalid field, not an opcode.
-    if (hasActions(u8(task.cdb, 0))) return this.badField(task, 1, 4);
+    const opcode = u8(task.cdb, 0);
+    const known = (each: Command) => each.supported === null || each.supported(this);
+    if (hasActions(opcode) && commands.some((each) => each.opcode === opcode && known(each))) {
+      return this.badField(task, 1, 4);
+    }
     this.check(task, Sense.invalidOpcode);
     return false;
   }
 
+  /** Whether a sanitize operation under way, or one that failed, keeps `command` out; sets the sense. */
+  #sanitizing(command: Command | null, task: Task): boolean {
+    const { state, progress } = this.sanitize;
+    if (state === SanitizeState.none || command?.whileSanitizing) return false;
+    if (state === SanitizeState.running) {
+      this.check(task, Sense.sanitizeInProgress, { progress });
+      return true;
+    }
+    if (command?.sanitizes) return false;
+    this.check(task, Sense.sanitizeFailed);
+    return true;
+  }
+
   excluded(task: Task): boolean {
+    if (this.sanitize.state !== SanitizeState.none) {
+      if (this.#sanitizing(commandOf(task.cdb), task)) return true;
+    }
     if (this.legacyHolder === null && !this.reservations.held) return false;
     const command = commandOf(task.cdb);
     if (command === null || !this.#conflicts(command, task)) return false;
     task.status = ScsiStatus.reservationConflict;
     return true;
+  }
+
+  nexuses(): Nexus[] {
+    return [...this.#states.keys()];
+  }
+
+  /** The attached nexuses that no reservation keeps from writing. */
+  writers(): Nexus[] {
+    const found: Nexus[] = [];
+    for (const { nexus } of this.#states.values()) {
+      if (!this.bars(Access.write, nexus)) found.push(nexus);
+    }
+    return found;
+  }
+
+  /** Whether a reservation of another keeps `nexus` from what needs `access`: for the units a copy reads
+   *  and writes, which may be others than the one that has the command. */
+  bars(access: Access, nexus: Nexus): boolean {
+    if (this.legacyHolder !== null && this.legacyHolder !== nexus) return true;
+    return this.reservations.conflicts(access, nexus);
   }
 
   #conflicts(command: Command, task: Task): boolean {

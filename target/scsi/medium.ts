@@ -13,7 +13,8 @@ import { Access } from './command.ts';
 import { Job } from './job.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import { answer } from './outcome.ts';
-import { encodeSense, Sense } from './sense.ts';
+import { SanitizeState } from './sanitize.ts';
+import { encodeSense, Sense, type SenseCode, type SenseDetail } from './sense.ts';
 import type { Task } from './task.ts';
 
 const startBit = 0x01;
@@ -94,7 +95,17 @@ export function testUnitReady(_unit: LogicalUnit, task: Task): void {
 /** The pending unit attention, which this takes away, or what keeps the unit from being ready. */
 export function requestSense(unit: LogicalUnit, task: Task): void {
   const attention = unit.state(task.nexus).attentions.take();
-  const code = attention ?? (unit.ejected ? Sense.mediumNotPresent : Sense.none);
-  answer(task, encodeSense(code, (u8(task.cdb, 1) & 1) !== 0), u8(task.cdb, 4));
+  const { code, detail } = attention ? { code: attention, detail: {} } : condition(unit);
+  answer(task, encodeSense(code, (u8(task.cdb, 1) & 1) !== 0, detail), u8(task.cdb, 4));
   task.finish();
+}
+
+/** What keeps the unit from being ready. */
+function condition(unit: LogicalUnit): { code: SenseCode; detail: SenseDetail } {
+  const { state, progress } = unit.sanitize;
+  if (state === SanitizeState.running) {
+    return { code: Sense.sanitizeInProgress, detail: { progress } };
+  }
+  if (state === SanitizeState.failed) return { code: Sense.sanitizeFailed, detail: {} };
+  return { code: unit.ejected ? Sense.mediumNotPresent : Sense.none, detail: {} };
 }

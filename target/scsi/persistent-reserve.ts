@@ -1,5 +1,5 @@
 /**
- * PERSISTENT RESERVE IN and OUT (SPC-4 6.15, 6.16), and RESERVE/RELEASE of SPC-2 beside them.
+ * PERSISTENT RESERVE IN and OUT (SPC-4 6.15, 6.16) (RESERVE/RELEASE of SPC-2: legacy-reserve.ts).
  *
  *   IN   5Eh, SERVICE ACTION (4:0), r…, ALLOCATION LENGTH (2) at 7, CONTROL
  *   OUT  5Fh, SERVICE ACTION (4:0), SCOPE (7:4) | TYPE (3:0), r…, PARAMETER LIST LENGTH (4) at 5, CONTROL
@@ -9,12 +9,13 @@
  *    8  SERVICE ACTION RESERVATION KEY, 8          8  SERVICE ACTION RESERVATION KEY, 8
  *   20  SPEC_I_PT (3) ALL_TG_PT (2) APTPL (0)     17  UNREG (1) APTPL (0)
  *                                                 18  RELATIVE TARGET PORT IDENTIFIER, 2
- *                                                 20  TRANSPORTID LENGTH, 4;  24  TransportID
+ *   24  TRANSPORTIDS LENGTH, 4; 28  TransportIDs    20  TRANSPORTID LENGTH, 4;  24  TransportID
+ *       (both only with SPEC_I_PT)
  */
 import { nullPadded, putU16, putU32, putU64Big, u8, u16, u32, u64Big } from './bytes.ts';
-import { Access } from './command.ts';
 import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
+import type { Nexus } from './nexus.ts';
 import { answer } from './outcome.ts';
 import type { Registration } from './reservation-store.ts';
 import {
@@ -26,6 +27,7 @@ import {
 } from './reservations.ts';
 import * as actions from './reserve-out.ts';
 import { Sense } from './sense.ts';
+import { settle } from './settle.ts';
 import { ScsiStatus } from './status.ts';
 import type { Task } from './task.ts';
 import { parseTransportId } from './transport-id.ts';
@@ -90,11 +92,11 @@ function reservationData(unit: LogicalUnit): Uint8Array {
   return out;
 }
 
-/** REPORT CAPABILITIES: CRH, PTPL_C; TMV, PTPL_A; the mask of the six types. */
+/** REPORT CAPABILITIES: CRH, SIP_C, ATP_C, PTPL_C; TMV, PTPL_A; the mask of the six types. */
 function capabilities(unit: LogicalUnit): Uint8Array {
   const out = new Uint8Array(8);
   putU16(out, 0, 8);
-  out[2] = 0x10 | (unit.reservations.durable ? 0x01 : 0);
+  out[2] = 0x1c | (unit.reservations.durable ? 0x01 : 0);
   out[3] = 0x80 | (unit.reservations.durable && unit.reservations.state.persist ? 0x01 : 0);
   out[4] = 0xea;
   out[5] = 0x01;
@@ -146,8 +148,10 @@ export function startReserveOut(unit: LogicalUnit, task: Task): boolean {
     if (!isReservationType(u8(task.cdb, 2) & 0x0f)) return unit.badField(task, 2, 3);
   }
   task.length = u32(task.cdb, 5);
-  const move = action === ReserveOutAction.registerAndMove;
-  const fits = move
+  // With SPEC_I_PT, which stands in the list, more than 24 bytes follow.
+  const longer =
+    action === ReserveOutAction.registerAndMove || action === ReserveOutAction.register;
+  const fits = longer
     ? task.length >= 24 && task.length <= scsiLimits.reserveOutBytes
     : task.length === 24;
   if (!fits || task.expectedLength < task.length) {
@@ -160,36 +164,74 @@ export function startReserveOut(unit: LogicalUnit, task: Task): boolean {
 export function reserveOut(unit: LogicalUnit, task: Task, dataOut: Uint8Array | null): void {
   const list = dataOut ?? new Uint8Array(0);
   const action = u8(task.cdb, 1) & 0x1f;
-  if (list.length < task.length) {
+  const move = action === ReserveOutAction.registerAndMove;
+  const specified = action === ReserveOutAction.register && (u8(list, 20) & specifyPorts) !== 0;
+  if (list.length < task.length || (!move && !specified && task.length !== 24)) {
     unit.check(task, Sense.parameterListLength);
     task.finish();
     return;
   }
-  const move = action === ReserveOutAction.registerAndMove;
   const wrong = checkList(unit, action, list, move);
-  if (wrong !== null) {
-    refuse(unit, task, {
-      refused: 'sense',
-      code: Sense.invalidFieldInParameters,
-      parameter: wrong,
-    });
+  const ports = specified ? portsOf(list) : [];
+  const target = move ? moveOf(list) : null;
+  if (wrong !== null || ports === null || (move && target === null)) {
+    const parameter = wrong ?? 24;
+    refuse(unit, task, { refused: 'sense', code: Sense.invalidFieldInParameters, parameter });
     task.finish();
     return;
   }
+  const who = identify(task.nexus);
   const out: actions.ReserveOut = {
-    who: identify(task.nexus),
+    who,
     key: u64Big(list, 0),
     serviceKey: u64Big(list, 8),
     type: u8(task.cdb, 2) & 0x0f,
     persist: (u8(list, move ? 17 : 20) & 1) !== 0,
+    also: registers(action) ? further(unit, who, ports, u8(list, 20)) : [],
+    specified,
   };
-  const target = move ? moveOf(list) : null;
-  if (move && target === null) {
-    refuse(unit, task, { refused: 'sense', code: Sense.invalidFieldInParameters, parameter: 24 });
-    task.finish();
-    return;
-  }
   perform(unit, task, action, out, target);
+}
+
+const specifyPorts = 0x08;
+const allTargetPorts = 0x04;
+
+function registers(action: number): boolean {
+  return action === ReserveOutAction.register || action === ReserveOutAction.registerAndIgnore;
+}
+
+/** The nexuses besides `who`: its own port and those named, through this target port or through all. */
+function further(
+  unit: LogicalUnit,
+  who: actions.ReserveOut['who'],
+  ports: readonly string[],
+  flags: number,
+): actions.ReserveOut['who'][] {
+  const all = (flags & allTargetPorts) !== 0;
+  const through = all ? unit.target.ports() : [who.relativePort];
+  const found: actions.ReserveOut['who'][] = [];
+  for (const initiatorPort of [who.initiatorPort, ...ports]) {
+    for (const relativePort of through) {
+      if (initiatorPort !== who.initiatorPort || relativePort !== who.relativePort) {
+        found.push({ initiatorPort, relativePort });
+      }
+    }
+  }
+  return found;
+}
+
+/** The initiator ports that SPEC_I_PT names, or null when the list of TransportIDs is not sound. */
+function portsOf(list: Uint8Array): string[] | null {
+  if (list.length < 28 || u32(list, 24) !== list.length - 28) return null;
+  const ports: string[] = [];
+  for (let at = 28; at < list.length; ) {
+    const end = at + 4 + u16(list, at + 2);
+    const port = end <= list.length ? parseTransportId(list.subarray(at, end)) : null;
+    if (port === null || ports.includes(port)) return null;
+    ports.push(port);
+    at = end;
+  }
+  return ports;
 }
 
 /** The byte of the list that asks for what is not offered, or null. */
@@ -199,17 +241,16 @@ function checkList(
   list: Uint8Array,
   move: boolean,
 ): number | null {
-  const registers =
-    action === ReserveOutAction.register || action === ReserveOutAction.registerAndIgnore;
-  if (!registers && !move) return null;
+  if (!registers(action) && !move) return null;
   const flags = u8(list, move ? 17 : 20);
-  // SPEC_I_PT and ALL_TG_PT: REPORT CAPABILITIES says that they are not supported.
-  if (registers && (flags & 0x0c) !== 0) return 20;
+  // SPEC_I_PT is of REGISTER alone (SPC-4 6.16.3).
+  const ignore = action === ReserveOutAction.registerAndIgnore;
+  if (ignore && (flags & specifyPorts) !== 0) return 20;
   // APTPL is a promise: taken only when the store keeps it.
   if ((flags & 0x01) !== 0 && !unit.reservations.durable) return move ? 17 : 20;
   if (!move) return null;
-  // The one target port there is (SPC-4 5.13.8 refuses a port that does not exist).
-  if (u16(list, 18) !== unit.target.relativePort) return 18;
+  // SPC-4 5.13.8 refuses a port that does not exist.
+  if (!unit.target.ports().includes(u16(list, 18))) return 18;
   return u32(list, 20) === list.length - 24 ? null : 20;
 }
 
@@ -230,8 +271,10 @@ function perform(
   move: actions.Move | null,
 ): void {
   let refusal: actions.Refusal | null = null;
+  let before: readonly Nexus[] = [];
   unit.reservations.change(
     (state) => {
+      before = unit.writers();
       const outcome = decide(state, action, out, move);
       if (outcome === actions.unchanged) return null;
       if ('refused' in outcome) {
@@ -243,8 +286,8 @@ function perform(
     (error, change) => {
       if (error !== null) unit.check(task, Sense.internalTargetFailure);
       else if (refusal !== null) refuse(unit, task, refusal);
-      else if (change !== null && change.abort.length > 0) {
-        abortAll(unit, task, change);
+      else if (change !== null) {
+        abortAll(unit, task, change, () => settle(unit, before, () => task.finish()));
         return;
       }
       task.finish();
@@ -278,20 +321,20 @@ function decide(
   }
 }
 
-/** GOOD only when nothing of the preempted tasks can reach the medium any more. */
-function abortAll(unit: LogicalUnit, task: Task, change: Change): void {
+/** `done` when nothing of the preempted tasks can reach the medium any more. */
+function abortAll(unit: LogicalUnit, task: Task, change: Change, done: () => void): void {
   const nexuses = change.abort
     .flatMap((each) => unit.nexusesOf(each.initiatorPort, each.relativePort))
     .filter((nexus) => nexus !== task.nexus);
   let left = nexuses.length;
   if (left === 0) {
-    task.finish();
+    done();
     return;
   }
   for (const nexus of nexuses) {
     unit.target.abortTasks(nexus, unit.lun, () => {
       left--;
-      if (left === 0) task.finish();
+      if (left === 0) done();
     });
   }
 }
@@ -304,26 +347,4 @@ function refuse(unit: LogicalUnit, task: Task, refusal: actions.Refusal): void {
   const { parameter } = refusal;
   const detail = parameter === null ? {} : { field: { inCdb: false, byte: parameter } };
   unit.check(task, refusal.code, detail);
-}
-
-// --- RESERVE and RELEASE of SPC-2, with compatible handling (SPC-3 5.6.3, CRH=1) ---
-
-export function reserve6or10(unit: LogicalUnit, task: Task): void {
-  if (unit.reservations.state.registrations.length === 0) unit.legacyHolder = task.nexus;
-  else if (!compatible(unit, task)) task.status = ScsiStatus.reservationConflict;
-  task.finish();
-}
-
-export function release6or10(unit: LogicalUnit, task: Task): void {
-  if (unit.reservations.state.registrations.length === 0) {
-    // A RELEASE by a nexus that does not hold it is GOOD and does nothing (SPC-2 7.16).
-    if (unit.legacyHolder === task.nexus) unit.legacyHolder = null;
-  } else if (!compatible(unit, task)) task.status = ScsiStatus.reservationConflict;
-  task.finish();
-}
-
-/** With registrations present both commands are GOOD without effect for who has access anyway. */
-function compatible(unit: LogicalUnit, task: Task): boolean {
-  if (unit.reservations.registration(task.nexus) === null) return false;
-  return unit.reservations.held && !unit.reservations.conflicts(Access.write, task.nexus);
 }

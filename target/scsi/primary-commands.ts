@@ -2,9 +2,11 @@
  * Rows of the dispatch table: the commands every kind of device has (SPC-4 6), and the reservations of
  * SPC-2. REPORT SUPPORTED OPERATION CODES is in dispatch.ts, because it needs the table itself.
  */
+import * as alua from './alua.ts';
 import { Access, type Command } from './command.ts';
 import { command } from './command-row.ts';
 import { inquiry, startInquiry } from './inquiry.ts';
+import * as legacyReserve from './legacy-reserve.ts';
 import { logSense, startLogSense } from './log-sense.ts';
 import * as medium from './medium.ts';
 import * as mode from './mode.ts';
@@ -25,6 +27,7 @@ function reserveIn(name: string, action: number): Command {
     action,
     transfer: toInitiator,
     access: Access.always,
+    flags: ['whileStandby'],
     source: 'SPC-4 6.15',
     start: pr.startReserveIn,
     execute: pr.reserveIn,
@@ -39,7 +42,7 @@ function reserveOut(name: string, action: number): Command {
     action,
     transfer: out,
     access: Access.always,
-    flags: ['alters'],
+    flags: ['alters', 'whileStandby'],
     source: 'SPC-4 6.16',
     start: pr.startReserveOut,
     execute: pr.reserveOut,
@@ -78,7 +81,7 @@ export const primaryCommands: readonly Command[] = [
     usage: '03 01 00 00 ff 00',
     transfer: toInitiator,
     access: Access.always,
-    flags: ['whileReserved', 'attentionExempt'],
+    flags: ['whileReserved', 'attentionExempt', 'whileSanitizing', 'whileUnavailable'],
     source: 'SPC-4 6.39',
     execute: medium.requestSense,
   }),
@@ -87,7 +90,7 @@ export const primaryCommands: readonly Command[] = [
     usage: '12 01 ff ff ff 00',
     transfer: toInitiator,
     access: Access.always,
-    flags: ['whileReserved', 'attentionExempt'],
+    flags: ['whileReserved', 'attentionExempt', 'whileSanitizing', 'whileUnavailable'],
     source: 'SPC-4 6.6',
     start: startInquiry,
     execute: inquiry,
@@ -97,7 +100,7 @@ export const primaryCommands: readonly Command[] = [
     usage: 'a0 00 ff 00 00 00 ff ff ff ff 00 00',
     transfer: toInitiator,
     access: Access.always,
-    flags: ['whileReserved', 'attentionExempt'],
+    flags: ['whileReserved', 'attentionExempt', 'whileSanitizing', 'whileUnavailable'],
     source: 'SPC-4 6.33',
     start: (unit, task) => parseReportLuns(task, unit.descriptorSense),
     execute: (unit, task) => {
@@ -110,6 +113,7 @@ export const primaryCommands: readonly Command[] = [
     usage: '1a 08 ff ff ff 00',
     transfer: toInitiator,
     access: Access.read,
+    flags: ['whileStandby'],
     source: 'SPC-4 6.13',
     start: mode.startModeSense,
     execute: mode.modeSense,
@@ -119,6 +123,7 @@ export const primaryCommands: readonly Command[] = [
     usage: '5a 18 ff ff 00 00 00 ff ff 00',
     transfer: toInitiator,
     access: Access.read,
+    flags: ['whileStandby'],
     source: 'SPC-4 6.14',
     start: mode.startModeSense,
     execute: mode.modeSense,
@@ -128,7 +133,7 @@ export const primaryCommands: readonly Command[] = [
     usage: '15 11 00 00 ff 00',
     transfer: out,
     access: Access.write,
-    flags: ['alters'],
+    flags: ['alters', 'whileStandby'],
     source: 'SPC-4 6.11',
     start: mode.startModeSelect,
     execute: mode.modeSelect,
@@ -138,7 +143,7 @@ export const primaryCommands: readonly Command[] = [
     usage: '55 11 00 00 00 00 00 ff ff 00',
     transfer: out,
     access: Access.write,
-    flags: ['alters'],
+    flags: ['alters', 'whileStandby'],
     source: 'SPC-4 6.12',
     start: mode.startModeSelect,
     execute: mode.modeSelect,
@@ -148,7 +153,7 @@ export const primaryCommands: readonly Command[] = [
     usage: '4d 00 ff ff 00 ff ff ff ff 00',
     transfer: toInitiator,
     access: Access.always,
-    flags: ['whileReserved'],
+    flags: ['whileReserved', 'whileStandby'],
     source: 'SPC-4 6.7',
     start: startLogSense,
     execute: logSense,
@@ -159,10 +164,22 @@ export const primaryCommands: readonly Command[] = [
     action: 0x0a,
     transfer: toInitiator,
     access: Access.always,
-    flags: ['whileReserved'],
+    flags: ['whileReserved', 'whileUnavailable'],
     source: 'SPC-4 6.37',
-    start: report.startPortGroups,
-    execute: report.portGroups,
+    start: alua.startPortGroups,
+    execute: alua.portGroups,
+  }),
+  command({
+    name: 'SET TARGET PORT GROUPS',
+    usage: 'a4 00 00 00 00 00 ff ff ff ff 00 00',
+    action: 0x0a,
+    transfer: out,
+    access: Access.write,
+    flags: ['alters', 'whileUnavailable'],
+    source: 'SPC-4 6.45',
+    supported: (unit) => unit.target.alua.set !== undefined,
+    start: alua.startSetPortGroups,
+    execute: alua.setPortGroups,
   }),
   command({
     name: 'REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS',
@@ -186,8 +203,8 @@ export const primaryCommands: readonly Command[] = [
   reserveOut('REGISTER AND IGNORE EXISTING KEY', outAction.registerAndIgnore),
   reserveOut('REGISTER AND MOVE', outAction.registerAndMove),
   // Third party, extents and reservation identification are obsolete and refused as reserved bits.
-  legacy('RESERVE(6)', '16 00 00 00 00 00', pr.reserve6or10, false),
-  legacy('RESERVE(10)', '56 00 00 00 00 00 00 00 00 00', pr.reserve6or10, false),
-  legacy('RELEASE(6)', '17 00 00 00 00 00', pr.release6or10, true),
-  legacy('RELEASE(10)', '57 00 00 00 00 00 00 00 00 00', pr.release6or10, true),
+  legacy('RESERVE(6)', '16 00 00 00 00 00', legacyReserve.reserve6or10, false),
+  legacy('RESERVE(10)', '56 00 00 00 00 00 00 00 00 00', legacyReserve.reserve6or10, false),
+  legacy('RELEASE(6)', '17 00 00 00 00 00', legacyReserve.release6or10, true),
+  legacy('RELEASE(10)', '57 00 00 00 00 00 00 00 00 00', legacyReserve.release6or10, true),
 ];

@@ -1,6 +1,6 @@
 /**
- * MAINTENANCE IN: REPORT TARGET PORT GROUPS (SPC-4 6.37), REPORT SUPPORTED OPERATION CODES (6.35) and
- * REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (6.36). The opcodes come from the dispatch table, which is
+ * MAINTENANCE IN: REPORT SUPPORTED OPERATION CODES (SPC-4 6.35) and REPORT SUPPORTED TASK MANAGEMENT
+ * FUNCTIONS (6.36). The opcodes come from the dispatch table, which is
  * handed in, so that the answer cannot differ from what is done.
  */
 import { putU16, putU32, u8, u16, u32 } from './bytes.ts';
@@ -96,29 +96,6 @@ export function taskManagement(_unit: LogicalUnit, task: Task): void {
   const out = new Uint8Array(extended ? 16 : 4);
   out[0] = 0x80 | 0x40 | 0x10 | 0x08;
   if (extended) out[3] = 12;
-  answer(task, out, u32(task.cdb, 6));
-  task.finish();
-}
-
-/** PARAMETER DATA FORMAT: 0 length only header, 1 extended header. */
-export function startPortGroups(unit: LogicalUnit, task: Task): boolean {
-  return u8(task.cdb, 1) >> 5 <= 1 || unit.badField(task, 1, 7);
-}
-
-/**
- * One group, active/optimized. Group descriptor: 0 ASYMMETRIC ACCESS STATE (3:0) = 0, 1 AO_SUP (0),
- * 2 TARGET PORT GROUP (2), 5 STATUS CODE, 7 PORT COUNT, then 4 bytes a port with its relative identifier.
- */
-export function portGroups(unit: LogicalUnit, task: Task): void {
-  const extended = u8(task.cdb, 1) >> 5 === 1;
-  const head = extended ? 8 : 4;
-  const out = new Uint8Array(head + 12);
-  putU32(out, 0, out.length - 4);
-  if (extended) out[4] = 0x10;
-  out[head + 1] = 0x01;
-  putU16(out, head + 2, unit.target.portalGroup);
-  out[head + 7] = 1;
-  putU16(out, head + 10, unit.target.relativePort);
   answer(task, out, u32(task.cdb, 6));
   task.finish();
 }

@@ -3,6 +3,7 @@
  * 5.13.7–5.13.11). No I/O and no knowledge of tasks: each returns the change, or how it is refused.
  */
 
+import { scsiLimits } from './limits.ts';
 import type { Registration, ReservationState } from './reservation-store.ts';
 import {
   type Change,
@@ -33,6 +34,10 @@ export interface ReserveOut {
   readonly serviceKey: bigint;
   readonly type: number;
   readonly persist: boolean;
+  /** Further nexuses that REGISTER registers with the same key: ALL_TG_PT and SPEC_I_PT. */
+  readonly also?: readonly ReserveOut['who'][];
+  /** SPEC_I_PT: `also` names initiator ports of the sender's choice. */
+  readonly specified?: boolean;
 }
 
 const conflict: Refusal = { refused: 'conflict' };
@@ -70,19 +75,27 @@ function notify(
 export function register(state: ReservationState, out: ReserveOut, ignore: boolean): Outcome {
   const mine = find(state, out.who);
   if (!ignore && (mine?.key ?? 0n) !== out.key) return conflict;
-  if (mine === null) {
-    if (out.serviceKey === 0n) return unchanged;
-    if (!hasRoom(state)) {
-      return { refused: 'sense', code: Sense.noRegistrationResources, parameter: null };
-    }
-    const added: Registration = { ...out.who, key: out.serviceKey };
-    const registrations = [...state.registrations, added];
-    return settle({ ...state, registrations, generation: next(state), persist: out.persist });
+  // A registered nexus cannot name others (SPC-4 table 55).
+  if (mine !== null && out.specified) return badParameter(20);
+  if (out.serviceKey === 0n)
+    return mine === null ? unchanged : unregister(state, mine, out.persist);
+  const registrations = [...state.registrations];
+  for (const who of [out.who, ...(out.also ?? [])]) {
+    const at = registrations.findIndex((each) => sameNexus(each, who));
+    const old = registrations[at];
+    // The registration of another nexus is replaced only by who knows its key; all of them or none.
+    if (old && !ignore && old.key !== out.key && old.key !== out.serviceKey) return conflict;
+    const added: Registration = {
+      initiatorPort: who.initiatorPort,
+      relativePort: who.relativePort,
+      key: out.serviceKey,
+    };
+    if (old) registrations[at] = added;
+    else registrations.push(added);
   }
-  if (out.serviceKey === 0n) return unregister(state, mine, out.persist);
-  const registrations = state.registrations.map((each) =>
-    each === mine ? { ...each, key: out.serviceKey } : each,
-  );
+  if (registrations.length > scsiLimits.registrations) {
+    return { refused: 'sense', code: Sense.noRegistrationResources, parameter: null };
+  }
   return settle({ ...state, registrations, generation: next(state), persist: out.persist });
 }
 

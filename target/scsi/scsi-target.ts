@@ -8,6 +8,7 @@
 import { strict as assert } from 'node:assert';
 import { type Clock, realClock } from '../clock.ts';
 import { AbsentUnit } from './absent-unit.ts';
+import { type Alua, fixedAlua } from './alua.ts';
 import type { BlockDevice } from './device.ts';
 import { scsiLimits } from './limits.ts';
 import { LogicalUnit } from './logical-unit.ts';
@@ -15,7 +16,7 @@ import { decodeLun, LunKind } from './lun.ts';
 import type { Nexus } from './nexus.ts';
 import { MemoryReservationStore, type ReservationStore } from './reservation-store.ts';
 import { Sense, type SenseCode } from './sense.ts';
-import type { TargetView } from './target-view.ts';
+import type { CopyTarget, TargetView } from './target-view.ts';
 import type { Unit } from './unit.ts';
 import { WellKnownUnit } from './well-known-unit.ts';
 
@@ -26,6 +27,22 @@ export interface ScsiTargetOptions {
   readonly relativePort: number;
   /** Target portal group tag, also the target port group. */
   readonly portalGroup: number;
+  /**
+   * Which logical units a third-party copy commanded by `nexus` may reach, by NAA designator. Null:
+   * unknown or masked; a unit that the initiator could not log in to must be null (CVE-2020-28374).
+   * Absent: the LUNs of this target. To offer those of another target, ask its `unitOf`.
+   */
+  readonly copyTargets?: (nexus: Nexus, naa: Uint8Array) => CopyTarget | null;
+  /**
+   * Relative identifiers of all ports of the target, ascending, when there is no `alua` and a port's
+   * number is also its group's. Absent: the one above.
+   */
+  readonly ports?: () => readonly number[];
+  /**
+   * Target port groups and their states; absent: a group for each port, always active/optimized.
+   * After a change that no host asked for `accessChanged(null)` is to be called.
+   */
+  readonly alua?: Alua;
   /** Through which long work lets others run. */
   readonly clock?: Clock;
 }
@@ -36,13 +53,24 @@ export interface ScsiTargetOptions {
  */
 export type AbortTasks = (nexus: Nexus, lun: number, done: () => void) => void;
 
+/**
+ * Calls `done` once, when no write of `nexuses` on `lun` that began before this call can still reach the
+ * medium. Nothing is aborted, and what is begun later is refused by the reservation already.
+ */
+export type Settle = (lun: number, nexuses: readonly Nexus[], done: () => void) => void;
+
 export class ScsiTarget implements TargetView {
   readonly name: string;
   readonly relativePort: number;
   readonly portalGroup: number;
+  readonly alua: Alua;
+  readonly aluaFixed: boolean;
   /** Set by the transport; until then PREEMPT AND ABORT has nothing to abort. */
   onAbortTasks: AbortTasks | null = null;
+  /** Set by the transport; until then a reservation answers without waiting for older writes. */
+  onSettle: Settle | null = null;
   readonly #units = new Map<number, LogicalUnit>();
+  readonly #copyTargets: ScsiTargetOptions['copyTargets'];
   readonly #nexuses = new Set<Nexus>();
   readonly #clock: Clock;
   readonly #absent: AbsentUnit;
@@ -59,6 +87,9 @@ export class ScsiTarget implements TargetView {
     this.#absent = new AbsentUnit(this);
     this.#wellKnown = new WellKnownUnit(this);
     this.#zero = this.#absent;
+    this.#copyTargets = options.copyTargets;
+    this.alua = options.alua ?? fixedAlua(options.portalGroup, options.relativePort, options.ports);
+    this.aluaFixed = options.alua === undefined;
     this.#clock = options.clock ?? realClock;
   }
 
@@ -139,6 +170,36 @@ export class ScsiTarget implements TargetView {
   abortTasks(nexus: Nexus, lun: number, done: () => void): void {
     if (this.onAbortTasks) this.onAbortTasks(nexus, lun, done);
     else done();
+  }
+
+  settle(lun: number, nexuses: readonly Nexus[], done: () => void): void {
+    if (this.onSettle) this.onSettle(lun, nexuses, done);
+    else done();
+  }
+
+  ports(): readonly number[] {
+    return this.alua
+      .groups()
+      .flatMap((each) => each.ports)
+      .sort((a, b) => a - b);
+  }
+
+  accessChanged(except: Nexus | null): void {
+    for (const unit of this.#units.values()) unit.post(Sense.accessStateChanged, except);
+  }
+
+  /** The logical unit of this target with the NAA designator `naa`, or null. */
+  unitOf(naa: Uint8Array): LogicalUnit | null {
+    for (const unit of this.#units.values()) {
+      if (Buffer.compare(unit.device.identity.naa, naa) === 0) return unit;
+    }
+    return null;
+  }
+
+  copyTarget(nexus: Nexus, naa: Uint8Array): CopyTarget | null {
+    if (this.#copyTargets !== undefined) return this.#copyTargets(nexus, naa);
+    const unit = this.unitOf(naa);
+    return unit === null ? null : { unit, readOnly: nexus.readOnly };
   }
 
   soon(next: () => void): void {

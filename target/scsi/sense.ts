@@ -13,6 +13,7 @@
  *   12  ADDITIONAL SENSE CODE, 13 … QUALIFIER       7  additional length
  *   15  SKSV | C/D | BPV | BIT POINTER              information: 00h 0Ah 80h 00h + 8 bytes
  *   16  FIELD POINTER, 2 bytes                      key specific: 02h 06h 00h 00h + 3 bytes + 00h
+ *    8  COMMAND-SPECIFIC INFORMATION, 4 bytes       command specific: 01h 0Ah 00h 00h + 8 bytes
  */
 import { putU16, putU32, putU64 } from './bytes.ts';
 
@@ -26,6 +27,7 @@ export const SenseKey = {
   illegalRequest: 0x5,
   unitAttention: 0x6,
   dataProtect: 0x7,
+  copyAborted: 0xa,
   abortedCommand: 0xb,
   miscompare: 0xe,
 } as const;
@@ -51,10 +53,19 @@ export const Sense = {
   mediumNotPresent: row(k.notReady, 0x3a00, 'MEDIUM NOT PRESENT'),
   stopped: row(k.notReady, 0x0402, 'LOGICAL UNIT NOT READY, INITIALIZING COMMAND REQUIRED'),
 
+  portTransitioning: row(k.notReady, 0x040a, 'ASYMMETRIC ACCESS STATE TRANSITION'),
+  portStandby: row(k.notReady, 0x040b, 'TARGET PORT IN STANDBY STATE'),
+  portUnavailable: row(k.notReady, 0x040c, 'TARGET PORT IN UNAVAILABLE STATE'),
+  portOffline: row(k.notReady, 0x0412, 'LOGICAL UNIT NOT READY, OFFLINE'),
+  sanitizeInProgress: row(k.notReady, 0x041b, 'LOGICAL UNIT NOT READY, SANITIZE IN PROGRESS'),
+
+  sanitizeFailed: row(k.mediumError, 0x3103, 'SANITIZE COMMAND FAILED'),
   writeError: row(k.mediumError, 0x0c00, 'WRITE ERROR'),
   unrecoveredReadError: row(k.mediumError, 0x1100, 'UNRECOVERED READ ERROR'),
+  setPortGroupsFailed: row(k.hardwareError, 0x670a, 'SET TARGET PORT GROUPS COMMAND FAILED'),
   internalTargetFailure: row(k.hardwareError, 0x4400, 'INTERNAL TARGET FAILURE'),
 
+  operationInProgress: row(k.illegalRequest, 0x0016, 'OPERATION IN PROGRESS'),
   parameterListLength: row(k.illegalRequest, 0x1a00, 'PARAMETER LIST LENGTH ERROR'),
   invalidOpcode: row(k.illegalRequest, 0x2000, 'INVALID COMMAND OPERATION CODE'),
   lbaOutOfRange: row(k.illegalRequest, 0x2100, 'LOGICAL BLOCK ADDRESS OUT OF RANGE'),
@@ -62,6 +73,11 @@ export const Sense = {
   invalidLun: row(k.illegalRequest, 0x2500, 'LOGICAL UNIT NOT SUPPORTED'),
   invalidFieldInParameters: row(k.illegalRequest, 0x2600, 'INVALID FIELD IN PARAMETER LIST'),
   invalidRelease: row(k.illegalRequest, 0x2604, 'INVALID RELEASE OF PERSISTENT RESERVATION'),
+  tooManyCscds: row(k.illegalRequest, 0x2606, 'TOO MANY TARGET DESCRIPTORS'),
+  unsupportedCscd: row(k.illegalRequest, 0x2607, 'UNSUPPORTED TARGET DESCRIPTOR TYPE CODE'),
+  tooManySegments: row(k.illegalRequest, 0x2608, 'TOO MANY SEGMENT DESCRIPTORS'),
+  unsupportedSegment: row(k.illegalRequest, 0x2609, 'UNSUPPORTED SEGMENT DESCRIPTOR TYPE CODE'),
+  inlineDataLength: row(k.illegalRequest, 0x260b, 'INLINE DATA LENGTH EXCEEDED'),
   savingNotSupported: row(k.illegalRequest, 0x3900, 'SAVING PARAMETERS NOT SUPPORTED'),
   removalPrevented: row(k.illegalRequest, 0x5302, 'MEDIUM REMOVAL PREVENTED'),
   noRegistrationResources: row(k.illegalRequest, 0x5504, 'INSUFFICIENT REGISTRATION RESOURCES'),
@@ -74,7 +90,9 @@ export const Sense = {
   reservationsPreempted: row(k.unitAttention, 0x2a03, 'RESERVATIONS PREEMPTED'),
   reservationsReleased: row(k.unitAttention, 0x2a04, 'RESERVATIONS RELEASED'),
   registrationsPreempted: row(k.unitAttention, 0x2a05, 'REGISTRATIONS PREEMPTED'),
+  accessStateChanged: row(k.unitAttention, 0x2a06, 'ASYMMETRIC ACCESS STATE CHANGED'),
   capacityChanged: row(k.unitAttention, 0x2a09, 'CAPACITY DATA HAS CHANGED'),
+  thinThreshold: row(k.unitAttention, 0x3807, 'THIN PROVISIONING SOFT THRESHOLD REACHED'),
   commandsCleared: row(k.unitAttention, 0x2f00, 'COMMANDS CLEARED BY ANOTHER INITIATOR'),
   inquiryChanged: row(k.unitAttention, 0x3f03, 'INQUIRY DATA HAS CHANGED'),
   lunsChanged: row(k.unitAttention, 0x3f0e, 'REPORTED LUNS DATA HAS CHANGED'),
@@ -82,6 +100,13 @@ export const Sense = {
   writeProtected: row(k.dataProtect, 0x2700, 'WRITE PROTECTED'),
   softwareWriteProtected: row(k.dataProtect, 0x2702, 'LOGICAL UNIT SOFTWARE WRITE PROTECTED'),
   spaceAllocationFailed: row(k.dataProtect, 0x2707, 'SPACE ALLOCATION FAILED WRITE PROTECT'),
+
+  copyAborted: row(k.copyAborted, 0x0000, 'NO ADDITIONAL SENSE INFORMATION'),
+  unreachableCscd: row(k.copyAborted, 0x0804, 'UNREACHABLE COPY TARGET'),
+  thirdPartyFailure: row(k.copyAborted, 0x0d01, 'THIRD PARTY DEVICE FAILURE'),
+  cscdNotReachable: row(k.copyAborted, 0x0d02, 'COPY TARGET DEVICE NOT REACHABLE'),
+  wrongCscdType: row(k.copyAborted, 0x0d03, 'INCORRECT COPY TARGET DEVICE TYPE'),
+  inexactSegment: row(k.copyAborted, 0x260a, 'UNEXPECTED INEXACT SEGMENT'),
 
   unexpectedUnsolicitedData: row(
     k.abortedCommand,
@@ -112,6 +137,10 @@ export interface SenseDetail {
   /** What the INFORMATION field means depends on the condition; LBA or byte offset here. */
   readonly information?: number;
   readonly field?: FieldPointer;
+  /** EXTENDED COPY: the segment descriptor at work, in COMMAND-SPECIFIC INFORMATION (SPC-4 6.4.6.3). */
+  readonly segment?: number;
+  /** Progress indication: how much is done, of 65536 (SPC-4 4.5.2.4.4); excludes `field`. */
+  readonly progress?: number;
 }
 
 const fixedLength = 18;
@@ -136,13 +165,17 @@ function encodeFixed(code: SenseCode, detail: SenseDetail): Uint8Array {
   }
   out[7] = fixedLength - 8;
   putU16(out, 12, code.code);
+  if (detail.segment !== undefined) putU16(out, 10, detail.segment);
   if (detail.field) putField(out, 15, detail.field);
+  if (detail.progress !== undefined) putProgress(out, 15, detail.progress);
   return out;
 }
 
 function encodeDescriptor(code: SenseCode, detail: SenseDetail): Uint8Array {
   const hasInformation = detail.information !== undefined;
-  const length = 8 + (hasInformation ? 12 : 0) + (detail.field ? 8 : 0);
+  const hasKeySpecific = detail.field !== undefined || detail.progress !== undefined;
+  const hasSegment = detail.segment !== undefined;
+  const length = 8 + (hasInformation ? 12 : 0) + (hasSegment ? 12 : 0) + (hasKeySpecific ? 8 : 0);
   const out = new Uint8Array(length);
   out[0] = 0x72;
   out[1] = code.key;
@@ -155,10 +188,17 @@ function encodeDescriptor(code: SenseCode, detail: SenseDetail): Uint8Array {
     putU64(out, at + 4, detail.information);
     at += 12;
   }
-  if (detail.field) {
+  if (detail.segment !== undefined) {
+    out[at] = 0x01;
+    out[at + 1] = 0x0a;
+    putU16(out, at + 6, detail.segment);
+    at += 12;
+  }
+  if (hasKeySpecific) {
     out[at] = 0x02;
     out[at + 1] = 0x06;
-    putField(out, at + 4, detail.field);
+    if (detail.field) putField(out, at + 4, detail.field);
+    if (detail.progress !== undefined) putProgress(out, at + 4, detail.progress);
   }
   return out;
 }
@@ -167,6 +207,11 @@ function putField(out: Uint8Array, at: number, field: FieldPointer): void {
   out[at] =
     0x80 | (field.inCdb ? 0x40 : 0) | (field.bit === undefined ? 0 : 0x08 | (field.bit & 7));
   putU16(out, at + 1, Math.min(field.byte, 0xffff));
+}
+
+function putProgress(out: Uint8Array, at: number, progress: number): void {
+  out[at] = 0x80;
+  putU16(out, at + 1, progress);
 }
 
 const names = new Map<number, string>();

@@ -1,5 +1,14 @@
 /** What a unit may ask of the target it belongs to. */
+import type { Alua } from './alua.ts';
+import type { LogicalUnit } from './logical-unit.ts';
 import type { Nexus } from './nexus.ts';
+
+/** A logical unit that a third-party copy may use, and how. */
+export interface CopyTarget {
+  readonly unit: LogicalUnit;
+  /** True: only as a source. */
+  readonly readOnly: boolean;
+}
 
 export interface TargetView {
   /** Target name (IQN). */
@@ -15,6 +24,18 @@ export interface TargetView {
    * can reach the device any more.
    */
   abortTasks(nexus: Nexus, lun: number, done: () => void): void;
+  /** The unit with that NAA designator, if `nexus` may use it; null: unknown or masked, nobody is told which. */
+  copyTarget(nexus: Nexus, naa: Uint8Array): CopyTarget | null;
+  /** Calls `done` once, when no write of `nexuses` on `lun` that began before this call can still land. */
+  settle(lun: number, nexuses: readonly Nexus[], done: () => void): void;
+  /** Relative target port identifiers of every target port, ascending. */
+  ports(): readonly number[];
+  /** Target port groups and their states. */
+  readonly alua: Alua;
+  /** The one group there is never leaves active/optimized. */
+  readonly aluaFixed: boolean;
+  /** An access state changed: every nexus but `except` hears of it. */
+  accessChanged(except: Nexus | null): void;
   /** REPORT LUNS was answered to `nexus`: the matching unit attention goes from every unit. */
   lunsReported(nexus: Nexus): void;
   /** Calls `next` when the code that runs now has returned. */

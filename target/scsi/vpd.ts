@@ -4,24 +4,28 @@
  *
  *   every page: 0 type, 1 PAGE CODE, 2 PAGE LENGTH (2), 4 …
  */
+import { groupOf } from './alua.ts';
 import { nullPadded, putAscii, putU16, putU32, putU64 } from './bytes.ts';
 import { atomicBlocks, compareBlocks, maximumBlocks } from './geometry.ts';
 import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
+import type { Nexus } from './nexus.ts';
+import { thirdPartyCopy } from './third-party.ts';
 
-const makers = new Map<number, (unit: LogicalUnit) => Uint8Array>([
+const makers = new Map<number, (unit: LogicalUnit, nexus: Nexus) => Uint8Array>([
   [0x00, supportedPages],
   [0x80, (unit) => page(0x80, new TextEncoder().encode(unit.device.identity.serial))],
-  [0x83, (unit) => page(0x83, designators(unit))],
+  [0x83, (unit, nexus) => page(0x83, designators(unit, nexus))],
   [0x86, extendedInquiry],
+  [0x8f, (unit) => page(0x8f, thirdPartyCopy(unit))],
   [0xb0, blockLimits],
   [0xb1, characteristics],
   [0xb2, provisioning],
 ]);
 
-/** A page with its header, or null when there is none with that code. */
-export function vpdPage(unit: LogicalUnit, code: number): Uint8Array | null {
-  return makers.get(code)?.(unit) ?? null;
+/** A page with its header as `nexus` sees it, or null when there is none with that code. */
+export function vpdPage(unit: LogicalUnit, nexus: Nexus, code: number): Uint8Array | null {
+  return makers.get(code)?.(unit, nexus) ?? null;
 }
 
 function page(code: number, body: Uint8Array): Uint8Array {
@@ -59,9 +63,12 @@ const Association = { unit: 0, port: 1, target: 2 } as const;
 const CodeSet = { binary: 1, ascii: 2, utf8: 3 } as const;
 const DesignatorType = { vendor: 1, naa: 3, relativePort: 4, portGroup: 5, name: 8 } as const;
 
-function designators(unit: LogicalUnit): Uint8Array {
+/** The port is the one the question came through, and the group is the one that port is in. */
+function designators(unit: LogicalUnit, nexus: Nexus): Uint8Array {
   const { identity } = unit.device;
-  const { name, relativePort, portalGroup } = unit.target;
+  const { name } = unit.target;
+  const { relativePort, portalGroup } = nexus;
+  const group = groupOf(unit.target.alua, nexus)?.id ?? portalGroup;
   const vendor = new Uint8Array(8 + identity.serial.length);
   putAscii(vendor, 0, 8, identity.vendor);
   putAscii(vendor, 8, identity.serial.length, identity.serial);
@@ -81,7 +88,7 @@ function designators(unit: LogicalUnit): Uint8Array {
       binary,
       port,
       DesignatorType.portGroup,
-      Uint8Array.of(0, 0, portalGroup >> 8, portalGroup & 0xff),
+      Uint8Array.of(0, 0, group >> 8, group & 0xff),
     ),
     designator(utf8, port, DesignatorType.name, nullPadded(`${name},t,0x${tag}`)),
     designator(utf8, target, DesignatorType.name, nullPadded(name)),
@@ -141,6 +148,8 @@ function characteristics(unit: LogicalUnit): Uint8Array {
   out[1] = 0xb1;
   putU16(out, 2, 60);
   putU16(out, 4, unit.device.capabilities.solidState ? 1 : 0);
+  // WABEREQ 01b: after a BLOCK ERASE reads are good without a write before.
+  out[7] = unit.device.capabilities.sanitize === true ? 0x40 : 0;
   return out;
 }
 

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.ts';
 import type { Limits } from '../limits.ts';
 import type { DeviceError } from '../scsi/device.ts';
 import type { Nexus } from '../scsi/nexus.ts';
+import { Opcode } from '../scsi/opcode.ts';
 import type { ScsiTarget } from '../scsi/scsi-target.ts';
 import { Sense, type SenseCode } from '../scsi/sense.ts';
 import { ScsiStatus } from '../scsi/status.ts';
@@ -43,6 +44,9 @@ const invalidInformationUnit: SenseCode = {
 };
 
 const NOTHING = new Uint8Array(0);
+
+/** Commands without data that neither read nor change the medium: they wait for nobody. */
+const awayFromMedium: ReadonlySet<number> = new Set([Opcode.testUnitReady, Opcode.preventAllow]);
 
 export interface CommandsOwner {
   reject(reason: RejectReason, b: Uint8Array, at: number): void;
@@ -236,7 +240,7 @@ export class Commands {
   // DataOutOwner
 
   dataOutEnded(task: ScsiTask): void {
-    if (this.#fences !== 0) {
+    if (this.#fences !== 0 && !isAwayFromMedium(task)) {
       task.state = TaskState.fenced;
       this.#fenced.push(task);
       return;
@@ -262,7 +266,7 @@ export class Commands {
   // To the device and back
 
   #submit(task: ScsiTask, data: Uint8Array | null, length: number): void {
-    if (task.transfer === Transfer.write && length === 0) {
+    if (task.transfer === Transfer.write && (length === 0 || task.unit!.excluded(task))) {
       this.#answer(task);
       return;
     }
@@ -394,4 +398,9 @@ export class Commands {
     for (const task of [...this.tasks.table.values()]) this.abort(task);
     this.dataOut.close();
   }
+}
+
+/** No data, and nothing that a write of an earlier session could come after. */
+function isAwayFromMedium(task: ScsiTask): boolean {
+  return task.transfer === Transfer.none && awayFromMedium.has(task.cdb[0]!);
 }

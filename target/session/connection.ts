@@ -18,10 +18,10 @@ import {
 import type { Pair } from '../wire/text.ts';
 import type { BufferPool, WriteBudget } from './buffers.ts';
 import type { SessionHost } from './host.ts';
+import { LOGIN_REFUSED } from './log.ts';
 import { Login, type LoginDirectory, type LoginReply, type LoginResult } from './login.ts';
 import { type ArenaPool, Output, Stat } from './output.ts';
 import { Receiver } from './receiver.ts';
-import type { SecurityPolicy } from './security.ts';
 import type { Session } from './session.ts';
 import type { ByteStream, StreamHandler } from './stream.ts';
 import { CommandWindow } from './window.ts';
@@ -33,7 +33,6 @@ export interface ConnectionHub {
   readonly pool: BufferPool;
   readonly budget: WriteBudget;
   readonly arenas: ArenaPool;
-  readonly policy: SecurityPolicy;
   readonly log: {
     info(object: object, message: string): void;
     warn(object: object, message: string): void;
@@ -91,8 +90,6 @@ export class Connection implements StreamHandler, SessionHost {
     this.#login = new Login({
       limits: hub.limits,
       directory: hub.directory(this),
-      policy: hub.policy,
-      address: stream.remoteAddress,
     });
     this.#cancelTimer = hub.clock.after(hub.limits.loginTimeoutMs, () => {
       this.dropConnection('no login in time');
@@ -187,7 +184,7 @@ export class Connection implements StreamHandler, SessionHost {
     }
     const reply = this.#login!.step(request, data);
     if (reply.status !== LoginStatus.success) {
-      this.#refuse(request, reply.status, reply.reason);
+      this.#refuse(request, reply.status, reply.reason, reply.text);
       return;
     }
     if (!reply.done) {
@@ -211,8 +208,13 @@ export class Connection implements StreamHandler, SessionHost {
     this.#armTick();
   }
 
-  #refuse(request: LoginRequest, status: LoginStatus, reason: string): void {
-    this.#hub.log.info({ ...this.peer(), status: status.toString(16), reason }, 'login refused');
+  #refuse(
+    request: LoginRequest,
+    status: LoginStatus,
+    reason: string,
+    text: Uint8Array = new Uint8Array(0),
+  ): void {
+    this.#hub.log.info({ ...this.peer(), status: status.toString(16), reason }, LOGIN_REFUSED);
     this.#answer(
       request,
       {
@@ -220,7 +222,7 @@ export class Connection implements StreamHandler, SessionHost {
         transit: false,
         currentStage: request.currentStage,
         nextStage: 0,
-        text: new Uint8Array(0),
+        text,
         done: false,
         reason,
       },
@@ -292,7 +294,7 @@ export class Connection implements StreamHandler, SessionHost {
   dropConnection(reason: string): void {
     if (this.#closed) return;
     // Strangers may come in any number: the hub bounds what it says about them.
-    if (this.session === null) this.#hub.log.info({ ...this.peer(), reason }, 'login refused');
+    if (this.session === null) this.#hub.log.info({ ...this.peer(), reason }, LOGIN_REFUSED);
     else this.#hub.log.warn({ ...this.peer(), reason }, 'connection dropped');
     this.out.flushAll();
     this.stream.destroy();

@@ -34,6 +34,8 @@ export interface SessionFacts {
   readonly id: number;
   readonly tsih: number;
   readonly initiator: string;
+  /** The CHAP name that was proved, or null. */
+  readonly user: string | null;
   readonly isid: string;
   readonly cid: number;
   readonly address: string;

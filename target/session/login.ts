@@ -9,19 +9,28 @@
  */
 import { type Limits, Rfc7143 } from '../limits.ts';
 import { type LoginRequest, LoginStatus, PROTOCOL_VERSION, Stage } from '../wire/login.ts';
-import { type Pair, readPairs, TextError, writePairs } from '../wire/text.ts';
+import { type Pair, readPairs, TextError, type TextLimits, writePairs } from '../wire/text.ts';
+import type { ChapPolicy } from './chap-exchange.ts';
 import type { Parameters } from './keys.ts';
 import { initiatorName } from './names.ts';
 import { Negotiation } from './negotiation.ts';
-import type { SecurityMethod, SecurityPolicy } from './security.ts';
+import type { Redirect } from './redirect.ts';
+import { methodsFor, type SecurityMethod } from './security.ts';
+
+export interface FoundTarget {
+  readonly portalGroup: number;
+  readonly alias: string;
+  /** What is to be proved; null: nothing. */
+  readonly chap: ChapPolicy | null;
+  /** Where the initiator is to log in instead. */
+  readonly redirect: Redirect | null;
+}
 
 /** What the login asks of the server: may this initiator see that target? */
 export interface LoginDirectory {
-  /** The portal group tag and alias, or the status that refuses. */
-  find(
-    target: string,
-    initiator: string,
-  ): { readonly portalGroup: number; readonly alias: string } | { readonly refused: LoginStatus };
+  find(target: string, initiator: string): FoundTarget | { readonly refused: LoginStatus };
+  /** What a discovery session has to prove. */
+  discoveryChap(): ChapPolicy | null;
   /** Whether a session with this TSIH exists. */
   sessionExists(tsih: number): boolean;
 }
@@ -41,6 +50,8 @@ export interface LoginReply {
 /** Who has logged in; valid when a reply was `done`. */
 export interface LoginResult {
   readonly initiator: string;
+  /** The CHAP name that was proved, or null. */
+  readonly user: string | null;
   /** Null in a discovery session. */
   readonly target: string | null;
   readonly isid: string;
@@ -50,20 +61,26 @@ export interface LoginResult {
 
 class Refusal extends Error {
   readonly status: LoginStatus;
+  readonly text: readonly Pair[];
 
-  constructor(status: LoginStatus, reason: string) {
+  constructor(status: LoginStatus, reason: string, text: readonly Pair[] = []) {
     super(reason);
     this.status = status;
+    this.text = text;
   }
 }
+
+/** Bounds of the keys during login: the CHAP values alone may be long. */
+const loginText: TextLimits = {
+  ...Rfc7143,
+  longValues: { CHAP_C: Rfc7143.chapValueBytes, CHAP_R: Rfc7143.chapValueBytes },
+};
 
 const NOTHING = new Uint8Array(0);
 
 export class Login {
   readonly #limits: Limits;
   readonly #directory: LoginDirectory;
-  readonly #policy: SecurityPolicy;
-  readonly #address: string;
   #pdus = 0;
   #textBytes = 0;
   /** Text of requests with the C bit, waiting for the rest. */
@@ -84,18 +101,15 @@ export class Login {
   constructor(options: {
     readonly limits: Limits;
     readonly directory: LoginDirectory;
-    readonly policy: SecurityPolicy;
-    readonly address: string;
   }) {
     this.#limits = options.limits;
     this.#directory = options.directory;
-    this.#policy = options.policy;
-    this.#address = options.address;
   }
 
   get result(): LoginResult {
     return {
       initiator: this.#initiator,
+      user: this.#method?.user ?? null,
       target: this.#target,
       isid: this.#first!.isid,
       cid: this.#first!.cid,
@@ -108,7 +122,7 @@ export class Login {
     try {
       return this.#step(request, data);
     } catch (error) {
-      if (error instanceof Refusal) return refuse(request, error.status, error.message);
+      if (error instanceof Refusal) return refuse(request, error.status, error.message, error.text);
       if (error instanceof TextError) {
         return refuse(request, LoginStatus.initiatorError, error.message);
       }
@@ -126,7 +140,7 @@ export class Login {
       this.#parts.push(data.slice());
       return this.#reply(request, false, []);
     }
-    const pairs = readPairs(this.#joined(data), Rfc7143);
+    const pairs = readPairs(this.#joined(data), loginText);
     if (this.#negotiation === null) this.#introduce(request, pairs);
     return this.#exchange(request, pairs);
   }
@@ -193,12 +207,11 @@ export class Login {
     if (type !== 'Normal' && type !== 'Discovery') {
       throw new Refusal(LoginStatus.sessionTypeNotSupported, 'unknown SessionType');
     }
-    if (type === 'Normal') this.#findTarget(pairValue(pairs, 'TargetName'));
-    this.#methods = this.#policy.methods({
-      initiator,
-      address: this.#address,
-      target: this.#target,
-    });
+    const chap =
+      type === 'Normal'
+        ? this.#findTarget(pairValue(pairs, 'TargetName'))
+        : this.#directory.discoveryChap();
+    this.#methods = methodsFor(chap);
     this.#authenticated = this.#methods.some((method) => method.name === 'None');
     if (request.currentStage !== Stage.security && !this.#authenticated) {
       throw new Refusal(LoginStatus.authenticationFailure, 'the security stage was skipped');
@@ -206,14 +219,22 @@ export class Login {
     this.#negotiation = new Negotiation(this.#limits, type === 'Discovery');
   }
 
-  #findTarget(name: string | null): void {
+  /** What is to be proved to it. */
+  #findTarget(name: string | null): ChapPolicy | null {
     if (name === null) throw new Refusal(LoginStatus.missingParameter, 'no TargetName');
     const target = name.toLowerCase();
     const found = this.#directory.find(target, this.#initiator);
     if ('refused' in found) throw new Refusal(found.refused, 'no such target for this initiator');
+    if (found.redirect !== null) {
+      // Before any proof (RFC 7143 6.3.4): the initiator proves itself where it is sent to.
+      const { address, permanent } = found.redirect;
+      const status = permanent ? LoginStatus.movedPermanently : LoginStatus.movedTemporarily;
+      throw new Refusal(status, `redirected to ${address}`, [['TargetAddress', address]]);
+    }
     this.#target = target;
     this.#portalGroup = found.portalGroup;
     this.#alias = found.alias;
+    return found.chap;
   }
 
   #exchange(request: LoginRequest, pairs: readonly Pair[]): LoginReply {
@@ -257,7 +278,7 @@ export class Login {
     if (this.#method === null) return;
     const step = this.#method.step(rest);
     if (step.outcome === 'failed') {
-      throw new Refusal(LoginStatus.authenticationFailure, 'authentication failed');
+      throw new Refusal(LoginStatus.authenticationFailure, step.reason);
     }
     answer.push(...step.answer);
     this.#authenticated = step.outcome === 'done';
@@ -346,13 +367,18 @@ function pairValue(pairs: readonly Pair[], key: string): string | null {
   return pairs.find((pair) => pair[0] === key)?.[1] ?? null;
 }
 
-function refuse(request: LoginRequest, status: LoginStatus, reason: string): LoginReply {
+function refuse(
+  request: LoginRequest,
+  status: LoginStatus,
+  reason: string,
+  text: readonly Pair[] = [],
+): LoginReply {
   return {
     status,
     transit: false,
     currentStage: request.currentStage === 2 ? 0 : request.currentStage,
     nextStage: 0,
-    text: NOTHING,
+    text: text.length === 0 ? NOTHING : writePairs(text),
     done: false,
     reason,
   };

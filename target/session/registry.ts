@@ -6,7 +6,7 @@
  * that nothing old lands after anything new: the fence is known by initiator port, and stays until
  * the last call has come out.
  */
-import type { SessionFacts } from './host.ts';
+import type { Nexus } from '../scsi/nexus.ts';
 import type { Session } from './session.ts';
 
 export class SessionRegistry {
@@ -34,9 +34,21 @@ export class SessionRegistry {
     return this.#byTsih.has(tsih);
   }
 
-  /** The live session that a login with these facts replaces. */
-  replaced(facts: Pick<SessionFacts, 'initiator' | 'isid' | 'nexus'>): Session | undefined {
-    return this.#byPort.get(portKey(facts));
+  /** The live session that a login of this nexus replaces. */
+  replaced(nexus: Nexus): Session | undefined {
+    return this.#byPort.get(portKey(nexus));
+  }
+
+  /** Sessions of this initiator port that have closed and are still inside a device. */
+  unsettled(nexus: Nexus): Iterable<Session> {
+    return this.#unsettled.get(portKey(nexus)) ?? [];
+  }
+
+  /** All sessions of a target that have closed and are still inside a device. */
+  *unsettledOf(target: string): Iterable<Session> {
+    for (const sessions of this.#unsettled.values()) {
+      for (const session of sessions) if (session.nexus.target === target) yield session;
+    }
   }
 
   /** An id and a TSIH that no session has. TSIH 0 means "new" on the wire. */
@@ -52,7 +64,7 @@ export class SessionRegistry {
     this.#byId.set(facts.id, session);
     this.#byTsih.set(facts.tsih, session);
     if (facts.scsi === null) return;
-    const key = portKey(facts);
+    const key = portKey(facts.nexus);
     this.#byPort.set(key, session);
     for (const old of this.#unsettled.get(key) ?? []) {
       session.commands.fence();
@@ -66,7 +78,7 @@ export class SessionRegistry {
     if (this.#byId.get(facts.id) !== session) return;
     this.#byId.delete(facts.id);
     this.#byTsih.delete(facts.tsih);
-    const key = portKey(facts);
+    const key = portKey(facts.nexus);
     if (this.#byPort.get(key) === session) this.#byPort.delete(key);
     if (session.commands.tasks.working === 0) return;
     const unsettled = this.#unsettled.get(key) ?? new Set();
@@ -80,6 +92,6 @@ export class SessionRegistry {
   }
 }
 
-function portKey(facts: Pick<SessionFacts, 'initiator' | 'isid' | 'nexus'>): string {
-  return `${facts.nexus.target}\n${facts.nexus.portalGroup}\n${facts.initiator}\n${facts.isid}`;
+function portKey(nexus: Nexus): string {
+  return `${nexus.target}\n${nexus.portalGroup}\n${nexus.initiator}\n${nexus.isid}`;
 }

@@ -1,37 +1,32 @@
 /**
- * The security stage of a login as a step that can be exchanged (RFC 7143 12). A policy names the
- * methods that a peer may use; a method talks in pairs until it is done or has failed.
+ * The security stage of a login as a step that can be exchanged (RFC 7143 12): a method talks in
+ * pairs until it is done or has failed. Which methods a peer may use follows from the CHAP policy of
+ * what it logs in to: with one, only CHAP; without one, only None.
  */
 import type { Pair } from '../wire/text.ts';
+import { ChapExchange, type ChapPolicy } from './chap-exchange.ts';
 
-export interface SecurityPeer {
-  readonly initiator: string;
-  readonly address: string;
-  /** Null in a discovery session. */
-  readonly target: string | null;
-}
-
-export interface SecurityStep {
-  readonly outcome: 'more' | 'done' | 'failed';
-  readonly answer: readonly Pair[];
-}
+export type SecurityStep =
+  | { readonly outcome: 'more' | 'done'; readonly answer: readonly Pair[] }
+  /** `reason` is for the log; the peer is told nothing of it. */
+  | { readonly outcome: 'failed'; readonly reason: string };
 
 export interface SecurityMethod {
   /** As in AuthMethod: None, CHAP, … */
   readonly name: string;
+  /** Who was proved, once it is done; null: nobody in particular. */
+  readonly user: string | null;
   /** The pairs of one request that are no other key's; called once for each request of the stage. */
   step(pairs: readonly Pair[]): SecurityStep;
 }
 
-export interface SecurityPolicy {
-  /** Fresh methods for one login, the preferred first. `None` among them: no proof is needed. */
-  methods(peer: SecurityPeer): readonly SecurityMethod[];
-}
-
 const none: SecurityMethod = {
   name: 'None',
+  user: null,
   step: () => ({ outcome: 'done', answer: [] }),
 };
 
-/** Everyone who may see a target may use it: access rules are all there is. */
-export const openPolicy: SecurityPolicy = { methods: () => [none] };
+/** Fresh methods for one login. */
+export function methodsFor(policy: ChapPolicy | null): readonly SecurityMethod[] {
+  return policy === null ? [none] : [new ChapExchange(policy)];
+}

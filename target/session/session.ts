@@ -271,9 +271,19 @@ export class Session implements ManagedSession {
 
   /** Tells that the session is dropped, when there is still somebody to tell (event 3). */
   announceDrop(): void {
+    this.#announce(AsyncEvent.sessionDrop, 0);
+  }
+
+  /** The same of its connection, which the message names (event 2). */
+  announceConnectionDrop(): void {
+    this.#announce(AsyncEvent.connectionDrop, this.facts.cid);
+  }
+
+  #announce(event: AsyncEvent, parameter1: number): void {
     if (this.#phase !== 'open') return;
     const at = this.#out.reserve(0);
-    putAsyncMessage(this.#out.bytes, at, AsyncEvent.sessionDrop, 0, 0, 0);
+    // Parameters 2 and 3, Time2Wait and Time2Retain, are 0: come back at once, nothing is retained.
+    putAsyncMessage(this.#out.bytes, at, event, parameter1, 0, 0);
     this.#out.seal(at, 0, Stat.advance);
   }
 

@@ -8,13 +8,22 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Nexus } from '../scsi/nexus.ts';
+import { Opcode } from '../scsi/opcode.ts';
 import type { ScsiTarget } from '../scsi/scsi-target.ts';
+import { Transfer } from '../scsi/task.ts';
 import { TaskFunction, type TaskRequest, TaskResponse } from '../wire/task.ts';
 import type { Commands } from './commands.ts';
-import type { ScsiTask, TaskWatcher } from './scsi-task.ts';
+import { Pending } from './pending.ts';
+import { type ScsiTask, TaskState } from './scsi-task.ts';
 import { type CommandWindow, serialBefore } from './window.ts';
 
-const PERSISTENT_RESERVE_OUT = 0x5f;
+/** Commands that wait for others to leave the device themselves: waiting for them would never end. */
+const waiters: ReadonlySet<number> = new Set([
+  Opcode.persistentReserveOut,
+  Opcode.reserve6,
+  Opcode.reserve10,
+  Opcode.sanitize,
+]);
 
 /** A session as task management sees it: this one and the others of the target. */
 export interface ManagedSession {
@@ -30,47 +39,6 @@ export interface TaskManagementOwner extends ManagedSession {
   taskResponse(tag: number, response: TaskResponse): void;
   /** TARGET COLD RESET: every connection of the target is dropped. */
   dropAll(): void;
-}
-
-/** One function that waits for tasks inside the device. */
-class Pending implements TaskWatcher {
-  readonly #tasks = new Set<ScsiTask>();
-  readonly #done: (complete: boolean) => void;
-  #cancel: (() => void) | null = null;
-
-  constructor(done: (complete: boolean) => void) {
-    this.#done = done;
-  }
-
-  add(task: ScsiTask): void {
-    this.#tasks.add(task);
-    task.watchers.push(this);
-  }
-
-  /** Nothing more is added: ends at once when nothing is waited for. */
-  start(clock: Clock, timeoutMs: number): void {
-    if (this.#tasks.size === 0) this.#done(true);
-    else this.#cancel = clock.after(timeoutMs, () => this.#giveUp());
-  }
-
-  taskEnded(task: ScsiTask): void {
-    this.#tasks.delete(task);
-    if (this.#tasks.size !== 0 || this.#cancel === null) return;
-    this.#cancel();
-    this.#cancel = null;
-    this.#done(true);
-  }
-
-  #giveUp(): void {
-    this.#cancel = null;
-    for (const task of this.#tasks) {
-      task.reportAbort = true;
-      const index = task.watchers.indexOf(this);
-      if (index >= 0) task.watchers.splice(index, 1);
-    }
-    this.#tasks.clear();
-    this.#done(false);
-  }
 }
 
 export class TaskManagement {
@@ -118,17 +86,42 @@ export class TaskManagement {
 
   /**
    * Ends the tasks of one nexus on one unit, as PREEMPT AND ABORT asks; nobody is answered. The
-   * PERSISTENT RESERVE OUT that asks is itself not one of them (SPC-4 5.13.11.2.6).
+   * PERSISTENT RESERVE OUT that asks is itself not one of them (SPC-4 5.13.11.2.6). `sessions`: what
+   * the nexus is and was. `done` is called once nothing of them is inside the device.
    */
   static abortFor(
-    session: ManagedSession,
-    lunHigh: number,
-    lunLow: number,
+    sessions: Iterable<ManagedSession>,
     scsi: ScsiTarget,
+    lun: { readonly high: number; readonly low: number },
+    clock: Clock,
+    done: () => void,
   ): void {
-    for (const task of tasksOn(session, scsi, lunHigh, lunLow)) {
-      if (task.cdb[0] !== PERSISTENT_RESERVE_OUT) session.commands.abort(task);
+    const pending = new Pending(done);
+    for (const session of sessions) {
+      for (const task of tasksOn(session, scsi, lun.high, lun.low)) {
+        if (task.cdb[0] === Opcode.persistentReserveOut) continue;
+        if (!session.commands.abort(task)) pending.add(task);
+      }
     }
+    pending.start(clock, null);
+  }
+
+  /** As `abortFor`, but nothing is aborted: `done` follows when what is in the device now is out. */
+  static settleFor(
+    sessions: Iterable<ManagedSession>,
+    scsi: ScsiTarget,
+    lun: { readonly high: number; readonly low: number },
+    clock: Clock,
+    done: () => void,
+  ): void {
+    const pending = new Pending(done);
+    for (const session of sessions) {
+      for (const task of tasksOn(session, scsi, lun.high, lun.low)) {
+        const writes = task.state === TaskState.working && task.transfer !== Transfer.in;
+        if (writes && !waiters.has(task.cdb[0]!)) pending.add(task);
+      }
+    }
+    pending.start(clock, null);
   }
 
   #abortTask(request: TaskRequest, cmdSn: number): void {

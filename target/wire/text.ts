@@ -67,11 +67,15 @@ const KEY = /^[A-Za-z][A-Za-z0-9.\-+@_#/]*$/;
 const decoder = new TextDecoder('utf-8', { fatal: true });
 const encoder = new TextEncoder();
 
+export interface TextLimits {
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  /** Keys whose values may be longer than the rest, and how long. */
+  readonly longValues?: Readonly<Record<string, number>>;
+}
+
 /** Splits the whole text of an exchange into pairs. Throws TextError. */
-export function readPairs(
-  text: Uint8Array,
-  limits: { readonly keyBytes: number; readonly valueBytes: number },
-): Pair[] {
+export function readPairs(text: Uint8Array, limits: TextLimits): Pair[] {
   const pairs: Pair[] = [];
   let at = 0;
   while (at < text.length) {
@@ -84,16 +88,10 @@ export function readPairs(
   return pairs;
 }
 
-function readPair(
-  bytes: Uint8Array,
-  limits: { readonly keyBytes: number; readonly valueBytes: number },
-): Pair {
+function readPair(bytes: Uint8Array, limits: TextLimits): Pair {
   const equals = bytes.indexOf(0x3d);
   if (equals < 1) throw new TextError('TEXT_MALFORMED', 'a pair has no key or no "="');
   if (equals > limits.keyBytes) throw new TextError('TEXT_TOO_LONG', 'a key is too long');
-  if (bytes.length - equals - 1 > limits.valueBytes) {
-    throw new TextError('TEXT_TOO_LONG', 'a value is too long');
-  }
   let key: string;
   let value: string;
   try {
@@ -104,7 +102,15 @@ function readPair(
   }
   if (!KEY.test(key))
     throw new TextError('TEXT_MALFORMED', 'a key has a character it may not have');
+  if (bytes.length - equals - 1 > valueBytes(key, limits)) {
+    throw new TextError('TEXT_TOO_LONG', 'a value is too long');
+  }
   return [key, value];
+}
+
+function valueBytes(key: string, limits: TextLimits): number {
+  const { longValues, valueBytes: most } = limits;
+  return longValues !== undefined && Object.hasOwn(longValues, key) ? longValues[key]! : most;
 }
 
 export function writePairs(pairs: readonly Pair[]): Uint8Array {

@@ -41,6 +41,7 @@ const allocation: Record<number, readonly [number, number]> = {
   160: [6, 4],
   163: [6, 4],
   158: [10, 4],
+  132: [10, 4],
 };
 
 function allowed(cdb: Uint8Array): number {

@@ -1,6 +1,6 @@
 /** INQUIRY and its vital product data: what a host knows a disk by, byte for byte. */
 import test from 'ava';
-import { hex, verdict, World } from './kit.ts';
+import { hex, nexus, verdict, World } from './kit.ts';
 
 const identity = {
   naa: hex('6e0102030405060708090a0b0c0d0e0f'),
@@ -24,7 +24,7 @@ test('standard data', async (t) => {
   const world = await ready();
   const { data } = await world.run('12 00 00 00ff');
   t.is(data.length, 96);
-  t.deepEqual(data.slice(0, 8), hex('00 00 06 12 5b 10 00 02'));
+  t.deepEqual(data.slice(0, 8), hex('00 00 06 12 5b 18 00 02'));
   const text = new TextDecoder().decode(data.slice(8, 36));
   t.is(text, 'PETAL   VIRTUAL DISK    0001');
   t.deepEqual(data.slice(36, 58), new Uint8Array(22));
@@ -36,7 +36,17 @@ test('standard data', async (t) => {
 
 test('every allocation length gives the beginning of the same data', async (t) => {
   const world = await ready();
-  for (const flags of ['00 00', '01 00', '01 80', '01 83', '01 86', '01 b0', '01 b1', '01 b2']) {
+  for (const flags of [
+    '00 00',
+    '01 00',
+    '01 80',
+    '01 83',
+    '01 86',
+    '01 8f',
+    '01 b0',
+    '01 b1',
+    '01 b2',
+  ]) {
     const whole = (await world.run(`12 ${flags} ffff`)).data;
     for (let length = 0; length <= whole.length + 2; length++) {
       const cut = await world.run(`12 ${flags} ${length.toString(16).padStart(4, '0')}`);
@@ -48,7 +58,7 @@ test('every allocation length gives the beginning of the same data', async (t) =
 test('00h lists the pages there are, ascending', async (t) => {
   const world = await ready();
   const list = await page(world, '00');
-  t.deepEqual(list, hex('00 00 0007 00 80 83 86 b0 b1 b2'));
+  t.deepEqual(list, hex('00 00 0008 00 80 83 86 8f b0 b1 b2'));
   for (const code of list.slice(4)) {
     const each = await page(world, code.toString(16).padStart(2, '0'));
     t.is(each[1], code);
@@ -140,4 +150,15 @@ test('the well-known unit lists the LUNs', async (t) => {
   );
   t.is((await world.run('a0 00 02 000000 000000ff', { lun })).data.length, 24);
   t.is(verdict(await world.run('28 00 00000000 00 0001', { lun })), '02 05/2000');
+});
+
+test('83h names the port that was asked, and its group', async (t) => {
+  const world = await ready({ target: { ports: () => [1, 7] } });
+  const second = nexus('s', { relativePort: 7, portalGroup: 7 });
+  await world.attach(second);
+  const { data } = await world.run('12 01 83 ffff', { from: second });
+  const text = data.toHex();
+  t.true(text.includes('51940004' + '00000007'));
+  t.true(text.includes('51950004' + '00000007'));
+  t.true(new TextDecoder('latin1').decode(data).includes(',t,0x0007'));
 });

@@ -17,7 +17,7 @@ import type {
 } from '../../../target/scsi/device.ts';
 import type { Nexus } from '../../../target/scsi/nexus.ts';
 import type { ReservationStore } from '../../../target/scsi/reservation-store.ts';
-import { ScsiTarget } from '../../../target/scsi/scsi-target.ts';
+import { ScsiTarget, type ScsiTargetOptions } from '../../../target/scsi/scsi-target.ts';
 import { type Task, Transfer } from '../../../target/scsi/task.ts';
 import type { Unit } from '../../../target/scsi/unit.ts';
 
@@ -217,6 +217,8 @@ export class TestTask implements Task {
 export interface WorldOptions extends Partial<RamDeviceOptions> {
   readonly store?: ReservationStore;
   readonly lun?: number;
+  /** The ports of the SCSI target under test. */
+  readonly target?: Partial<ScsiTargetOptions>;
 }
 
 /** A delay is one turn of the event loop, and keeps the test's process alive. */
@@ -242,6 +244,7 @@ export class World {
       relativePort: 1,
       portalGroup: 1,
       clock: turns,
+      ...options.target,
     });
     this.device = new Watched({ bytes: 16 * 1024 * 1024, ...options });
     this.target.add(0, this.device, options.store);

@@ -1,5 +1,6 @@
 /** MAINTENANCE IN and LOG SENSE: what the unit says that it does is what it does. */
 import test from 'ava';
+import { fixedAlua } from '../../../target/scsi/alua.ts';
 import { commands } from '../../../target/scsi/dispatch.ts';
 import { Opcode } from '../../../target/scsi/opcode.ts';
 import { hex, World } from './kit.ts';
@@ -23,7 +24,8 @@ test('all opcodes, with and without timeouts, are those of the table', async (t)
     t.is(view.getUint32(0), data.length - 4);
     t.is((data.length - 4) % size, 0);
     const expected = commands.filter((each) => {
-      return each.opcode !== 0x1e && each.opcode !== 0x9c; // not removable, no atomic writes
+      // Not removable, no atomic writes, no SANITIZE, no SET TARGET PORT GROUPS.
+      return ![0x1e, 0x9c, 0x48, 0xa4].includes(each.opcode);
     });
     t.is((data.length - 4) / size, expected.length);
     expected.forEach((each, i) => {
@@ -52,6 +54,7 @@ test('one command: its CDB size and usage; what is not there is not supported', 
     '03 28 0001',
     '01 1e 0000',
     '01 9c 0000',
+    '02 48 0001',
   ]) {
     const { data } = await world.run(`a3 0c ${query} 000000ff`);
     t.deepEqual(data, hex('00 01 0000'), query);
@@ -61,7 +64,10 @@ test('one command: its CDB size and usage; what is not there is not supported', 
 });
 
 test('whatever bit a usage map does not have is refused or is a field of old', async (t) => {
-  const world = await ready({ capabilities: { removable: true, atomicBytes: 4096 } });
+  const world = await ready({
+    capabilities: { removable: true, atomicBytes: 4096, sanitize: true },
+    target: { alua: { ...fixedAlua(1, 1), set: () => Promise.resolve() } },
+  });
   const ignored: Record<string, string> = {};
   for (const each of commands) {
     for (let byte = 1; byte < each.usage.length - 1; byte++) {

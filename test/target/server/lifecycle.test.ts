@@ -1,6 +1,6 @@
 /** Targets and sessions come and go in an orderly way: removed, kicked, closed, limited. */
 import test from 'ava';
-import { Host, INITIATOR, NAME, rw10, world } from '../session/kit.ts';
+import { Host, INITIATOR, NAME, pdu, rw10, world } from '../session/kit.ts';
 
 test('a removed target asks its hosts to log out, then drops them, and is not found again', async (t) => {
   const { server, clock, device } = world();
@@ -40,6 +40,42 @@ test('a kicked session is told and dropped; others go on', async (t) => {
   t.is(other.stream.ended, null);
   t.false(server.kick(first!.id));
   t.is(server.hasSession(NAME), 1);
+});
+
+test('a host that is asked to log out and does not is told of the drop, then dropped', async (t) => {
+  const { server, clock } = world();
+  const host = new Host(server);
+  await host.enter();
+  const { id } = server.sessions()[0]!;
+  t.true(server.logout(id, 10_000));
+  const [asked] = await host.receive();
+  t.deepEqual([asked?.op, asked?.head[36], asked?.head.readUInt16BE(42)], [0x32, 1, 10]);
+  clock.advance(9_000);
+  t.is(host.stream.ended, null);
+  clock.advance(1_000);
+  const [drop] = await host.receive();
+  t.deepEqual([drop?.op, drop?.head[36], drop?.head.readUInt16BE(38)], [0x32, 2, 0]);
+  t.is(host.stream.ended, 'destroy');
+  t.false(server.logout(id));
+});
+
+test('a host that logs out when asked is not dropped, nor is its next session', async (t) => {
+  const { server, clock } = world();
+  const host = new Host(server);
+  await host.enter();
+  server.logout(server.sessions()[0]!.id);
+  await host.receive();
+  host.send(pdu(0x46, { flags: 0x80, tag: 5, w24: host.cmdSn }));
+  t.deepEqual(
+    (await host.receive()).map((p) => p.op),
+    [0x26],
+  );
+  host.handler.closed();
+  const next = new Host(server);
+  await next.enter();
+  clock.advance(5_000);
+  t.is(next.stream.ended, null);
+  t.is(host.stream.ended, 'end');
 });
 
 test('what a session has done is told', async (t) => {

@@ -15,6 +15,8 @@ import {
   type IscsiServerOptions,
   RamDevice,
   type StreamHandler,
+  type Target,
+  type TargetOptions,
 } from '../../../target/index.ts';
 
 export const NAME = 'iqn.2026-11.test:disk';
@@ -57,7 +59,7 @@ export class ManualClock implements Clock {
 export class MemoryStream implements ByteStream {
   readonly remoteAddress: string;
   readonly remotePort = 40000;
-  readonly localAddress = '192.0.2.1';
+  readonly localAddress: string;
   readonly localPort = 3260;
   slow = false;
   paused = false;
@@ -67,8 +69,9 @@ export class MemoryStream implements ByteStream {
   #sent: Buffer[] = [];
   #waiting: { bytes: Buffer; done: () => void }[] = [];
 
-  constructor(remoteAddress = '192.0.2.7') {
+  constructor(remoteAddress = '192.0.2.7', localAddress = '192.0.2.1') {
     this.remoteAddress = remoteAddress;
+    this.localAddress = localAddress;
   }
 
   write(bytes: Uint8Array, done: () => void): boolean {
@@ -232,17 +235,24 @@ export interface World {
   server: IscsiServer;
   clock: ManualClock;
   device: HeldDevice;
+  target: Target;
 }
 
 export function world(
   options: IscsiServerOptions = {},
   device = new HeldDevice({ bytes: 64 * MIB }),
+  target: Partial<TargetOptions> = {},
 ): World {
   const clock = new ManualClock();
   const server = new IscsiServer({ clock, ...options });
-  const target = server.addTarget({ name: NAME, access: () => 'read-write' });
-  target.scsi.add(0, device as BlockDevice);
-  return { server, clock, device };
+  const added = server.addTarget({ name: NAME, access: () => 'read-write', ...target });
+  added.scsi.add(0, device as BlockDevice);
+  return { server, clock, device, target: added };
+}
+
+/** Status-Class and Status-Detail of a Login Response in hex. */
+export function loginStatus(reply: Pdu | undefined): string {
+  return reply?.head.subarray(36, 38).toString('hex') ?? 'no answer';
 }
 
 /** One connection of an initiator. */
@@ -255,9 +265,9 @@ export class Host {
   dataDigest = false;
   #rest = Buffer.alloc(0);
 
-  constructor(server: IscsiServer, address?: string) {
+  constructor(server: IscsiServer, address?: string, portalGroup?: number) {
     this.stream = new MemoryStream(address);
-    const handler = server.accept(this.stream);
+    const handler = server.accept(this.stream, portalGroup);
     if (handler === null) throw new Error('not accepted');
     this.handler = handler;
   }

@@ -55,6 +55,29 @@ test('the fence holds after a broken connection as well, and an abort gets throu
   t.deepEqual(device.log, ['write 0 512 1']);
 });
 
+test('TEST UNIT READY does not wait at the fence, SYNCHRONIZE CACHE does', async (t) => {
+  const { server, device } = world();
+  const old = new Host(server);
+  await old.enter();
+  device.holdWrites = true;
+  old.command(rw10(0x2a, 0, 1), sector(1));
+  const host = new Host(server);
+  await host.enter();
+  const ready = host.command(Buffer.alloc(16));
+  const sync = Buffer.alloc(16);
+  sync[0] = 0x35;
+  const synced = host.command(sync);
+  t.deepEqual(
+    (await host.receive()).map((p) => p.tag),
+    [ready],
+  );
+  device.release();
+  t.deepEqual(
+    (await host.receive()).map((p) => p.tag),
+    [synced],
+  );
+});
+
 test('another ISID is another session', async (t) => {
   const { server } = world();
   const one = new Host(server);
