@@ -1,13 +1,15 @@
 /**
- * Who sees a virtual disk. A host on loopback sees every disk; any other sees a disk only when its
- * initiator name or its address has been granted. Rules are kept, normalised, in the disk's record.
+ * Who sees a virtual disk, and whether it may write. A host on loopback sees every disk; any other sees
+ * a disk only when its initiator name or its address has been granted. Rules are kept, normalised, in
+ * the disk's record.
  *
- * An initiator name is what a host says of itself; until CHAP it is no proof. A rule that cannot be
- * read grants nothing.
+ * An initiator name is what a host says of itself and no proof; a rule may ask for a CHAP user as
+ * well. A rule that cannot be read grants nothing.
  */
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import { normalName } from 'node-iscsi-target';
 import { isLoopback, plainAddress } from './addresses.ts';
+import { refuseUser } from './chap.ts';
 
 /** What a rule may be, for messages. */
 export const ruleForms =
@@ -66,40 +68,95 @@ function groupsOf(host: string): number[] {
   return [...before, ...zeros, ...after].map((group) => Number.parseInt(group, 16));
 }
 
+export interface AccessRule {
+  /** An initiator name or an address range, in normal form. */
+  readonly host: string;
+  readonly readOnly: boolean;
+  /** Only to who has proved to be this CHAP user; null: to anyone. */
+  readonly user: string | null;
+}
+
+/** What a peer may do; `none`: for it the disk does not exist. */
+export type AccessMode = 'none' | 'read-only' | 'read-write';
+
+/** As the session knows them: the name as declared, the address of the connection, the proved user. */
+export interface AccessPeer {
+  readonly initiator: string;
+  readonly address: string;
+  readonly user: string | null;
+}
+
 /** A compiled access list. Immutable: a change makes a new one. */
 export class AccessList {
-  readonly rules: readonly string[];
-  readonly #names = new Set<string>();
-  readonly #ranges = new BlockList();
+  readonly rules: readonly AccessRule[];
+  readonly #matchers: readonly Matcher[];
 
   /** Rules in normal form; one that is not is left out, and so grants nothing. */
-  constructor(rules: readonly string[]) {
-    const kept: string[] = [];
-    for (const rule of rules) {
-      if (normalRule(rule) !== rule) continue;
-      kept.push(rule);
-      const [network = '', prefix] = rule.split('/');
-      if (prefix === undefined) this.#names.add(rule);
-      else this.#ranges.addSubnet(network, Number(prefix), isIP(network) === 6 ? 'ipv6' : 'ipv4');
-    }
-    this.rules = kept;
+  constructor(rules: readonly AccessRule[]) {
+    this.rules = rules.filter(
+      ({ host, user }) => normalRule(host) === host && (user === null || refuseUser(user) === null),
+    );
+    this.#matchers = this.rules.map((rule) => new Matcher(rule));
   }
 
   /** From the attribute of a disk's record: rules separated by spaces. */
   static parse(attribute: string | undefined): AccessList {
-    return new AccessList((attribute ?? '').split(' ').filter((rule) => rule !== ''));
+    const words = (attribute ?? '').split(' ').filter((word) => word !== '');
+    return new AccessList(words.map(parseRule).filter((rule) => rule !== null));
   }
 
+  /** `HOST[;ro][;user=NAME]`, separated by spaces. */
   toString(): string {
-    return this.rules.join(' ');
+    return this.rules
+      .map(({ host, readOnly, user }) => {
+        return `${host}${readOnly ? ';ro' : ''}${user === null ? '' : `;user=${user}`}`;
+      })
+      .join(' ');
   }
 
-  /** Both as the session knows them: the name as declared, the address of the connection. */
-  admits(initiator: string, address: string): boolean {
-    if (isLoopback(address)) return true;
-    if (this.#names.has(initiator.toLowerCase())) return true;
+  /**
+   * The most that any rule grants; hosts on loopback may do everything. With `unproved` the peer's user
+   * is not known yet (a discovery session before a login by CHAP): a rule for a user then counts.
+   */
+  admits(peer: AccessPeer, unproved = false): AccessMode {
+    if (isLoopback(peer.address)) return 'read-write';
+    let most: AccessMode = 'none';
+    for (const matcher of this.#matchers) {
+      const { user, readOnly } = matcher.rule;
+      if (user !== null && user !== peer.user && !unproved) continue;
+      if (!matcher.matches(peer)) continue;
+      if (!readOnly) return 'read-write';
+      most = 'read-only';
+    }
+    return most;
+  }
+}
+
+/** Null when it is no rule. */
+function parseRule(word: string): AccessRule | null {
+  const match = /^([^;]+?)(;ro)?(?:;user=([^;]+))?$/.exec(word);
+  if (match === null) return null;
+  const [, host = '', readOnly, user = null] = match;
+  return { host, readOnly: readOnly !== undefined, user };
+}
+
+class Matcher {
+  readonly rule: AccessRule;
+  /** Null: the rule is an initiator name. */
+  readonly #range: BlockList | null = null;
+
+  constructor(rule: AccessRule) {
+    this.rule = rule;
+    const [network = '', prefix] = rule.host.split('/');
+    if (prefix === undefined) return;
+    this.#range = new BlockList();
+    this.#range.addSubnet(network, Number(prefix), isIP(network) === 6 ? 'ipv6' : 'ipv4');
+  }
+
+  matches({ initiator, address }: AccessPeer): boolean {
+    if (this.#range === null) return this.rule.host === initiator.toLowerCase();
     const plain = plainAddress(address);
     const family = isIP(plain);
-    return family !== 0 && this.#ranges.check(plain, family === 6 ? 'ipv6' : 'ipv4');
+    return family !== 0 && this.#range.check(plain, family === 6 ? 'ipv6' : 'ipv4');
   }
 }

@@ -93,19 +93,24 @@ class Relays {
   }
 }
 
+export interface AttachOptions {
+  readonly writeProtected: boolean;
+  readonly removable: boolean;
+}
+
 /** A virtual disk's LUN. Lives as long as its target; `close` stops it listening to the volume. */
 export class AttachedDisk implements BlockDevice, VolumeListener {
   readonly identity: DeviceIdentity;
   readonly sectorBytes: number;
   readonly physicalSectorBytes: number;
-  readonly capabilities: DeviceCapabilities;
+  #capabilities: DeviceCapabilities;
   readonly #volume: Volume;
   readonly #reads = new Relays(false);
   readonly #writes = new Relays(true);
   readonly #listeners = new Set<DeviceListener>();
   readonly #unlisten: () => void;
 
-  constructor(volume: Volume) {
+  constructor(volume: Volume, { writeProtected, removable }: AttachOptions) {
     const { record } = volume;
     this.#volume = volume;
     this.sectorBytes = record.sectorBytes;
@@ -118,16 +123,27 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
       // At most four characters: 0.1, 12.3.
       revision: version.split('.').slice(0, 2).join('.').slice(0, 4),
     };
-    this.capabilities = {
-      readOnly: false,
+    this.#capabilities = {
+      readOnly: writeProtected,
       thin: !record.reserved,
       unmapGranularity: blockBytes,
       writeBack: false,
-      removable: false,
+      removable,
       solidState: true,
       atomicBytes: 0,
     };
     this.#unlisten = volume.listen(this);
+  }
+
+  get capabilities(): DeviceCapabilities {
+    return this.#capabilities;
+  }
+
+  /** Writes that are in flight end; the SCSI layer refuses later ones. */
+  setWriteProtected(readOnly: boolean): void {
+    if (readOnly === this.#capabilities.readOnly) return;
+    this.#capabilities = { ...this.#capabilities, readOnly };
+    for (const listener of this.#listeners) listener.changed('capabilities');
   }
 
   get sectors(): number {

@@ -16,6 +16,7 @@ import { type Address, bindsLoopback, formatAddress, isWildcard } from './addres
 import type { Control } from './api/routes.ts';
 import { makeApi } from './api/server.ts';
 import { ensureToken, removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
+import { Discovery } from './discovery.ts';
 import { Disks } from './disks.ts';
 import { Exposure } from './exposure.ts';
 import { Host } from './host.ts';
@@ -23,6 +24,7 @@ import { hasServed, installationOf, setServed } from './installation.ts';
 import { listenError } from './listen-error.ts';
 import type { Log } from './log.ts';
 import { dataPaths } from './paths.ts';
+import { ReservationShelf } from './reservations.ts';
 import type { Config } from './settings.ts';
 import type { SessionView, Status } from './status.ts';
 import { version } from './version.ts';
@@ -33,6 +35,7 @@ const firstDisk = { name: 'disk0', size: 10 * 1024 ** 3 } as const;
 export class Daemon implements Control {
   readonly config: Config;
   readonly disks: Disks;
+  readonly discovery: Discovery;
   /** Whether this store is served for the first time. */
   readonly first: boolean;
   readonly #log: Log;
@@ -48,6 +51,7 @@ export class Daemon implements Control {
   private constructor(parts: Parts) {
     this.config = parts.config;
     this.disks = parts.disks;
+    this.discovery = parts.discovery;
     this.first = parts.first;
     this.#log = parts.log;
     this.#store = parts.store;
@@ -67,9 +71,11 @@ export class Daemon implements Control {
     const token = ensureToken(paths.token);
     const installation = await installationOf(store.directory, realRandom);
 
-    const server = new IscsiServer({ log });
+    const discovery = await Discovery.open(store.directory, log);
+    const server = new IscsiServer({ log, discoveryChap: () => discovery.chap.policy() });
     open.defer(() => server.close());
-    const exposure = new Exposure(server);
+    const reservations = await openReservations(store, log);
+    const exposure = new Exposure(server, (id) => reservations.of(id));
     const { iqnBase } = config;
     const disks = new Disks({ store, exposure, log, iqnBase, installation });
     disks.exposeAll();
@@ -78,7 +84,8 @@ export class Daemon implements Control {
 
     const host = new Host(log);
     open.defer(() => host.close());
-    const daemon = new Daemon({ config, log, store, exposure, installation, host, disks, first });
+    const parts = { config, log, store, exposure, installation, host, disks, discovery, first };
+    const daemon = new Daemon(parts);
     await daemon.#listen(server, token, open);
     if (first) await setServed(store.directory);
     const { iscsi, api } = daemon.addresses;
@@ -172,6 +179,7 @@ export class Daemon implements Control {
       id: String(session.id),
       initiator: session.initiator,
       address: session.address,
+      user: session.user ?? null,
       disk: names.get(session.target ?? '') ?? null,
       target: session.target,
       since: new Date(session.since).toISOString(),
@@ -197,6 +205,7 @@ interface Parts {
   readonly installation: string;
   readonly host: Host;
   readonly disks: Disks;
+  readonly discovery: Discovery;
   readonly first: boolean;
 }
 
@@ -223,6 +232,16 @@ async function openStore(config: Config, log: Log): Promise<StorageServer> {
     log,
     stateDirectory: dataDirectory,
   });
+}
+
+/** Those of a removed disk are kept as long as it can be restored. */
+async function openReservations(store: StorageServer, log: Log): Promise<ReservationShelf> {
+  const { catalog, directory } = store;
+  const shelf = await ReservationShelf.open(directory, log, (id) => catalog.get(id) !== null);
+  catalog.listen((change, { id }) => {
+    if (change === 'purged') void shelf.forget(id);
+  });
+  return shelf;
 }
 
 /** A start that failed may have made it before. */

@@ -9,9 +9,10 @@
 import { Serial } from '#storage/base/serial.ts';
 import type { Catalog } from '#storage/volume/catalog.ts';
 import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
-import { AccessList, normalRule, ruleForms } from './access.ts';
+import { AccessList, type AccessRule, normalRule, ruleForms } from './access.ts';
+import type { ChapChange, ChapRemoval, ChapSettings, ChapView } from './chap.ts';
 import { PetalError } from './errors.ts';
-import { Attribute, accessOf, type Exposure, iqnOf, lun } from './exposure.ts';
+import { Attribute, accessOf, chapOf, type Exposure, iqnOf, isOn, lun } from './exposure.ts';
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
 import { naaHex, targetName } from './names.ts';
@@ -40,12 +41,18 @@ export interface DiskView {
   readonly serial: string;
   readonly sectorBytes: number;
   readonly reserved: boolean;
+  /** No host may write. */
+  readonly writeProtected: boolean;
+  /** Hosts see a removable medium. */
+  readonly removable: boolean;
   /** ISO 8601, UTC. */
   readonly created: string;
   /** How many sessions use it. */
   readonly sessions: number;
   /** Who may see it beside hosts on loopback. */
-  readonly access: readonly string[];
+  readonly access: readonly AccessRule[];
+  /** Who may log in by CHAP; without users no login needs it. */
+  readonly chap: ChapView;
   /** Only of a removed disk: when, and until when it can be restored unless the space is needed. */
   readonly removed?: string;
   readonly restorableUntil?: string;
@@ -56,6 +63,8 @@ export interface NewDiskOptions {
   readonly size: number;
   readonly reserved?: boolean;
   readonly sectorBytes?: 512 | 4096;
+  readonly writeProtected?: boolean;
+  readonly removable?: boolean;
 }
 
 export interface DisksPorts {
@@ -103,12 +112,18 @@ export class Disks {
 
   /** INVALID, EXISTS, NO_SPACE. */
   async create(options: NewDiskOptions): Promise<DiskView> {
+    const { writeProtected = false, removable = false, ...disk } = options;
     return await this.#verbs.run(async () => {
       const { iqnBase, installation, log } = this.#ports;
-      const iqn = targetName(iqnBase, installation, options.name, this.#targetNames());
+      const iqn = targetName(iqnBase, installation, disk.name, this.#targetNames());
       const record = await this.#catalog.create({
-        ...options,
-        attributes: { [Attribute.iqn]: iqn, [Attribute.access]: '' },
+        ...disk,
+        attributes: {
+          [Attribute.iqn]: iqn,
+          [Attribute.access]: '',
+          ...(writeProtected ? { [Attribute.writeProtected]: '1' } : {}),
+          ...(removable ? { [Attribute.removable]: '1' } : {}),
+        },
       });
       this.#expose(record.id);
       log.info({ disk: record.name, size: record.size, iqn }, 'disk created');
@@ -148,11 +163,26 @@ export class Disks {
     throw new PetalError('IN_USE', `disk '${record.name}' is used by ${who}${others}; ${advice}`);
   }
 
+  /** At once, for every host; what was written before stays. */
+  async setWriteProtected(name: string, on: boolean): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const record = this.#living(name);
+      const changed = await this.#catalog.setAttributes(record.id, (old) => ({
+        ...old,
+        [Attribute.writeProtected]: on ? '1' : '',
+      }));
+      this.#ports.exposure.setWriteProtected(changed);
+      this.#ports.log.info({ disk: record.name, on }, 'write protection changed');
+      return this.#view(changed);
+    });
+  }
+
   /** The target's name stays, so hosts notice nothing. */
   async rename(name: string, to: string): Promise<DiskView> {
     return await this.#verbs.run(async () => {
       const record = this.#living(name);
       const renamed = await this.#catalog.rename(record.id, to);
+      this.#ports.exposure.rename(renamed);
       this.#ports.log.info({ from: record.name, to }, 'disk renamed');
       return this.#view(renamed);
     });
@@ -199,42 +229,89 @@ export class Disks {
     });
   }
 
-  /** INVALID when `rule` is no initiator name and no address range. */
-  async allow(name: string, rule: string): Promise<DiskView> {
-    return await this.#changeAccess(name, (rules) => {
-      const normal = mustBeRule(rule);
-      if (rules.includes(normal)) return rules;
-      if (rules.length >= limits.accessRules) {
+  /**
+   * Replaces what the same host, with the same user, was granted before. INVALID when `host` is no
+   * initiator name and no address range, or the disk has no such CHAP user.
+   */
+  async allow(name: string, grant: AccessRule): Promise<DiskView> {
+    return await this.#changeAccess(name, (rules, record) => {
+      const rule = { ...grant, host: mustBeRule(grant.host) };
+      if (rule.user !== null && !chapOf(record).has(rule.user)) {
+        const text = `'${record.name}' has no CHAP user '${rule.user}'; make it first`;
+        throw new PetalError('INVALID', text);
+      }
+      const isSame = (other: AccessRule) => other.host === rule.host && other.user === rule.user;
+      const changed = rules.some(isSame)
+        ? rules.map((old) => (isSame(old) ? rule : old))
+        : [...rules, rule];
+      if (changed.length > limits.accessRules) {
         const text = `a disk has at most ${limits.accessRules} access rules; an address range covers many hosts`;
         throw new PetalError('INVALID', text);
       }
-      return [...rules, normal];
+      return changed;
     });
   }
 
-  /** NOT_FOUND when the rule was never given. Sessions that lose their access are ended. */
-  async deny(name: string, rule: string): Promise<DiskView> {
+  /**
+   * Takes back what was granted to `host`, to whatever user or to one. NOT_FOUND when nothing was.
+   * Sessions that lose their access are ended.
+   */
+  async deny(name: string, host: string, user: string | null): Promise<DiskView> {
     return await this.#changeAccess(name, (rules) => {
-      const normal = mustBeRule(rule);
-      if (rules.includes(normal)) return rules.filter((kept) => kept !== normal);
-      const there = rules.length === 0 ? 'none' : rules.join(', ');
-      throw new PetalError('NOT_FOUND', `'${normal}' has no access to '${name}'; rules: ${there}`);
+      const normal = mustBeRule(host);
+      const kept = rules.filter(
+        (rule) => rule.host !== normal || (user !== null && rule.user !== user),
+      );
+      if (kept.length < rules.length) return kept;
+      const hosts = new Set(rules.map((rule) => rule.host));
+      const there = hosts.size === 0 ? 'none' : [...hosts].join(', ');
+      const who = user === null ? `'${normal}'` : `'${normal}' as CHAP user '${user}'`;
+      throw new PetalError('NOT_FOUND', `${who} has no access to '${name}'; rules: ${there}`);
     });
   }
 
   async #changeAccess(
     name: string,
-    change: (rules: readonly string[]) => readonly string[],
+    change: (rules: readonly AccessRule[], record: DiskRecord) => readonly AccessRule[],
+  ): Promise<DiskView> {
+    return await this.#changeGate(name, (record) => {
+      const rules = new AccessList(change(accessOf(record).rules, record));
+      return { [Attribute.access]: rules.toString() };
+    });
+  }
+
+  /** INVALID. From then on every login needs CHAP; sessions of users that there are go on. */
+  async setChap(name: string, change: ChapChange): Promise<DiskView> {
+    return await this.#changeChap(name, (old) => old.set(change));
+  }
+
+  /** NOT_FOUND, INVALID. Sessions of a removed user are ended. */
+  async removeChap(name: string, removal: ChapRemoval): Promise<DiskView> {
+    return await this.#changeChap(name, (old) => old.remove(removal));
+  }
+
+  async #changeChap(name: string, change: (old: ChapSettings) => ChapSettings): Promise<DiskView> {
+    return await this.#changeGate(name, (record) => ({
+      [Attribute.chap]: change(chapOf(record)).format(),
+    }));
+  }
+
+  /** `change` gives the attributes that are new; it holds for living sessions at once. */
+  async #changeGate(
+    name: string,
+    change: (record: DiskRecord) => Record<string, string>,
   ): Promise<DiskView> {
     return await this.#verbs.run(async () => {
       const record = this.#living(name);
-      const rules = new AccessList(change(accessOf(record).rules));
+      const attributes = change(record);
       const changed = await this.#catalog.setAttributes(record.id, (old) => ({
         ...old,
-        [Attribute.access]: rules.toString(),
+        ...attributes,
       }));
-      const ended = this.#ports.exposure.setAccess(changed);
-      this.#ports.log.info({ disk: record.name, access: rules.rules, ended }, 'access changed');
+      const ended = this.#ports.exposure.setGate(changed);
+      const access = accessOf(changed).toString();
+      const chap = chapOf(changed).view;
+      this.#ports.log.info({ disk: record.name, access, chap, ended }, 'access changed');
       return this.#view(changed);
     });
   }
@@ -286,9 +363,12 @@ export class Disks {
       serial: record.id,
       sectorBytes: record.sectorBytes,
       reserved: record.reserved,
+      writeProtected: isOn(record, 'writeProtected'),
+      removable: isOn(record, 'removable'),
       created: isoTime(record.created),
       sessions: record.removed === null ? (counts.get(iqnOf(record)) ?? 0) : 0,
       access: accessOf(record).rules,
+      chap: chapOf(record).view,
       ...(record.removed === null ? {} : { removed: isoTime(record.removed) }),
       ...(until === null ? {} : { restorableUntil: isoTime(until) }),
     };

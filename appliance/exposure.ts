@@ -4,23 +4,31 @@
  * catalog; knows nothing of how disks are made.
  */
 import assert from 'node:assert/strict';
-import type { BlockDevice, SessionInfo } from 'node-iscsi-target';
+import type { BlockDevice, ChapPolicy, ReservationStore, SessionInfo } from 'node-iscsi-target';
 import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
-import { AccessList } from './access.ts';
+import { AccessList, type AccessMode, type AccessPeer } from './access.ts';
 import { AttachedDisk } from './attach.ts';
+import { ChapSettings } from './chap.ts';
 import { PetalError } from './errors.ts';
+
+/** What this needs of a target; `Target` of node-iscsi-target is one. */
+export interface OfferedTarget {
+  /** What hosts are shown beside the name. */
+  alias: string;
+  readonly scsi: { add(lun: number, device: BlockDevice, reservations: ReservationStore): void };
+}
 
 /** What this needs of an iSCSI server; `IscsiServer` of node-iscsi-target is one. */
 export interface TargetServer {
   addTarget(options: {
     readonly name: string;
     readonly alias?: string;
-    readonly access: (peer: {
-      readonly initiator: string;
-      readonly address: string;
-    }) => 'none' | 'read-only' | 'read-write';
-  }): { readonly scsi: { add(lun: number, device: BlockDevice): void } };
+    access(peer: AccessPeer): AccessMode;
+    chap?(): ChapPolicy | null;
+  }): OfferedTarget;
   removeTarget(name: string): Promise<void>;
+  /** Ends the sessions that may not go on as they are; returns how many. */
+  recheck(name: string): number;
   sessions(): readonly SessionInfo[];
   kick(id: SessionInfo['id']): boolean;
 }
@@ -31,13 +39,27 @@ export const Attribute = {
   iqn: 'iqn',
   /** The access list; see access.ts. */
   access: 'access',
+  /** CHAP users and secrets; see chap.ts. */
+  chap: 'chap',
+  /** `1`: hosts may not write, whoever they are. */
+  writeProtected: 'writeProtected',
+  /** `1`: hosts see a removable medium; made at creation, never changed. */
+  removable: 'removable',
 } as const;
 
 export const lun = 0;
 
 interface Exposed {
   readonly device: AttachedDisk;
-  access: AccessList;
+  readonly target: OfferedTarget;
+  /** The gate in force; replaced as a whole. */
+  readonly door: { gate: Gate };
+}
+
+/** Who may come in. */
+interface Gate {
+  readonly access: AccessList;
+  readonly chap: ChapPolicy | null;
 }
 
 /** The stored target name. */
@@ -51,49 +73,80 @@ export function accessOf(record: DiskRecord): AccessList {
   return AccessList.parse(record.attributes[Attribute.access]);
 }
 
+export function chapOf(record: DiskRecord): ChapSettings {
+  return ChapSettings.parse(record.attributes[Attribute.chap], `disk '${record.name}'`);
+}
+
+export function isOn(record: DiskRecord, key: 'writeProtected' | 'removable'): boolean {
+  return record.attributes[Attribute[key]] === '1';
+}
+
+function gateOf(record: DiskRecord): Gate {
+  return { access: accessOf(record), chap: chapOf(record).policy() };
+}
+
 export class Exposure {
   readonly #server: TargetServer;
+  readonly #reservations: (id: string) => ReservationStore;
   readonly #exposed = new Map<string, Exposed>();
 
-  constructor(server: TargetServer) {
+  /** `reservations`: where those of the disk with this id are kept. */
+  constructor(server: TargetServer, reservations: (id: string) => ReservationStore) {
     this.#server = server;
+    this.#reservations = reservations;
   }
 
   /** Offer a disk to hosts. */
   add(volume: Volume): void {
     const { record } = volume;
     assert(!this.#exposed.has(record.id), 'a disk is offered once');
-    const exposed: Exposed = { device: new AttachedDisk(volume), access: accessOf(record) };
-    this.#exposed.set(record.id, exposed);
+    const device = new AttachedDisk(volume, {
+      writeProtected: isOn(record, 'writeProtected'),
+      removable: isOn(record, 'removable'),
+    });
+    const door = { gate: gateOf(record) };
     const target = this.#server.addTarget({
       name: iqnOf(record),
       alias: record.name,
-      access: ({ initiator, address }) =>
-        exposed.access.admits(initiator, address) ? 'read-write' : 'none',
+      access: (peer) => {
+        const { access, chap } = door.gate;
+        // A disk with CHAP is asked for without a proof only by discovery: no login gets by with none.
+        return access.admits(peer, chap !== null && peer.user === null);
+      },
+      chap: () => door.gate.chap,
     });
-    target.scsi.add(lun, exposed.device);
+    this.#exposed.set(record.id, { device, target, door });
+    target.scsi.add(lun, device, this.#reservations(record.id));
   }
 
   /** Take a disk away from hosts; resolves when its sessions have ended and no call is in flight. */
   async remove(record: DiskRecord): Promise<void> {
-    const exposed = this.#exposed.get(record.id);
-    assert(exposed !== undefined, 'only an offered disk is taken away');
+    const exposed = this.#of(record);
     this.#exposed.delete(record.id);
     await this.#server.removeTarget(iqnOf(record));
     exposed.device.close();
   }
 
-  /** Apply a changed access list; sessions that it no longer admits are ended. Returns how many. */
-  setAccess(record: DiskRecord): number {
+  /** Apply changed access rules or CHAP users; sessions that may not go on end. Returns how many. */
+  setGate(record: DiskRecord): number {
+    this.#of(record).door.gate = gateOf(record);
+    return this.#server.recheck(iqnOf(record));
+  }
+
+  /** Holds for every command from now on; hosts learn of it by a unit attention. */
+  setWriteProtected(record: DiskRecord): void {
+    this.#of(record).device.setWriteProtected(isOn(record, 'writeProtected'));
+  }
+
+  /** Hosts are shown the new name at their next login. */
+  rename(record: DiskRecord): void {
+    this.#of(record).target.alias = record.name;
+  }
+
+  #of(record: DiskRecord): Exposed {
     const exposed = this.#exposed.get(record.id);
-    assert(exposed !== undefined, 'only an offered disk has an access list in force');
-    exposed.access = accessOf(record);
-    let ended = 0;
-    for (const session of this.sessionsOf(record)) {
-      if (exposed.access.admits(session.initiator, session.address)) continue;
-      if (this.#server.kick(session.id)) ended++;
-    }
-    return ended;
+    assert(exposed !== undefined, 'the disk is offered');
+    return exposed;
   }
 
   /** How many sessions each target has; a target without one is not in it. */

@@ -18,6 +18,11 @@ export const limits = {
 
   /** A transaction carries a disk's whole record, so its access list is kept small. */
   accessRules: 64,
+  /** Persistent reservations of a disk, kept through power loss: hosts write them, and the Directory
+   *  holds what administrators write too. Some 300 registrations with names of usual length. */
+  reservationBytes: 48 * 1024,
+  /** CHAP users of a disk or of discovery: one a host or a cluster. */
+  chapUsers: 64,
   /** A path segment of the API: a disk's name (63) or id (32), with room for a clear refusal. */
   nameParameter: 128,
   /** RFC 7143 4.2.7.1: an iSCSI name is at most 223 bytes. */

@@ -43,6 +43,8 @@ export interface SessionView {
   readonly id: string;
   readonly initiator: string;
   readonly address: string;
+  /** The CHAP user that was proved; null: none. */
+  readonly user: string | null;
   /** The disk's name; null in a discovery session and while the disk is being taken away. */
   readonly disk: string | null;
   /** Null in a discovery session. */

@@ -3,7 +3,9 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Static } from 'typebox';
-import type { Disks } from '../disks.ts';
+import type { ChapView } from '../chap.ts';
+import type { Discovery } from '../discovery.ts';
+import type { Disks, DiskView } from '../disks.ts';
 import { PetalError } from '../errors.ts';
 import type { SessionView, Status } from '../status.ts';
 import * as schemas from './schemas.ts';
@@ -11,6 +13,7 @@ import * as schemas from './schemas.ts';
 /** What the API controls. */
 export interface Control {
   readonly disks: Disks;
+  readonly discovery: Discovery;
   status(): Status;
   sessions(): SessionView[];
   /** False: no such session. */
@@ -23,6 +26,7 @@ export function routes(api: FastifyInstance, control: Control): void {
   api.get('/status', { schema: { querystring: schemas.NoQuery } }, async () => control.status());
   diskRoutes(api, control.disks);
   accessRoutes(api, control.disks);
+  chapRoutes(api, control.disks, control.discovery);
   sessionRoutes(api, control);
 }
 
@@ -54,14 +58,16 @@ function diskRoutes(api: FastifyInstance, disks: Disks): void {
     '/disks/:name',
     { schema: { params, body: schemas.ChangeBody, response } },
     async ({ params: { name }, body }) => {
-      const { name: to, size, force } = body;
-      if (to !== undefined && size === undefined && force === undefined) {
-        return await disks.rename(name, to);
+      const { name: to, size, force, writeProtected } = body;
+      const given = [to, size, writeProtected].filter((value) => value !== undefined).length;
+      if (given === 1 && (force === undefined || size !== undefined)) {
+        if (to !== undefined) return await disks.rename(name, to);
+        if (size !== undefined) return await disks.resize(name, size, force ?? false);
+        if (writeProtected !== undefined)
+          return await disks.setWriteProtected(name, writeProtected);
       }
-      if (size !== undefined && to === undefined) {
-        return await disks.resize(name, size, force ?? false);
-      }
-      throw new PetalError('INVALID', 'body: give either name, or size with perhaps force');
+      const text = 'body: give either name, or writeProtected, or size with perhaps force';
+      throw new PetalError('INVALID', text);
     },
   );
 
@@ -81,10 +87,7 @@ function diskRoutes(api: FastifyInstance, disks: Disks): void {
 function accessRoutes(api: FastifyInstance, disks: Disks): void {
   const params = schemas.NameParameters;
   const response = { 200: schemas.Access };
-  const view = ({ name, access }: { name: string; access: readonly string[] }) => ({
-    disk: name,
-    hosts: access,
-  });
+  const view = ({ name, access }: DiskView) => ({ disk: name, hosts: access });
 
   api.get<Name>(
     '/disks/:name/access',
@@ -95,14 +98,55 @@ function accessRoutes(api: FastifyInstance, disks: Disks): void {
   api.post<Name & { Body: Static<typeof schemas.RuleBody> }>(
     '/disks/:name/access',
     { schema: { params, body: schemas.RuleBody, response } },
-    async ({ params: { name }, body }) => view(await disks.allow(name, body.host)),
+    async ({ params: { name }, body: { host, readOnly = false, user = null } }) =>
+      view(await disks.allow(name, { host, readOnly, user })),
   );
 
   // In the query, because an address range holds a slash.
   api.delete<Name & { Querystring: Static<typeof schemas.RuleQuery> }>(
     '/disks/:name/access',
     { schema: { params, querystring: schemas.RuleQuery, response } },
-    async ({ params: { name }, query }) => view(await disks.deny(name, query.host)),
+    async ({ params: { name }, query: { host, user = null } }) =>
+      view(await disks.deny(name, host, user)),
+  );
+}
+
+function chapRoutes(api: FastifyInstance, disks: Disks, discovery: Discovery): void {
+  const params = schemas.NameParameters;
+  const response = { 200: schemas.Chap };
+  const view = ({ name, chap }: DiskView) => ({ disk: name, ...chap });
+  const whole = (chap: ChapView) => ({ disk: null, ...chap });
+  const removal = ({ user, mutual }: Static<typeof schemas.ChapQuery>) => ({
+    ...(user === undefined ? {} : { user }),
+    mutual: mutual === 'true',
+  });
+
+  api.get<Name>('/disks/:name/chap', { schema: { params, response } }, async ({ params }) =>
+    view(disks.show(params.name)),
+  );
+  api.post<Name & { Body: Static<typeof schemas.ChapBody> }>(
+    '/disks/:name/chap',
+    { schema: { params, body: schemas.ChapBody, response } },
+    async ({ params, body }) => view(await disks.setChap(params.name, body)),
+  );
+  api.delete<Name & { Querystring: Static<typeof schemas.ChapQuery> }>(
+    '/disks/:name/chap',
+    { schema: { params, querystring: schemas.ChapQuery, response } },
+    async ({ params, query }) => view(await disks.removeChap(params.name, removal(query))),
+  );
+
+  api.get('/discovery/chap', { schema: { querystring: schemas.NoQuery, response } }, async () =>
+    whole(discovery.chap.view),
+  );
+  api.post<{ Body: Static<typeof schemas.ChapBody> }>(
+    '/discovery/chap',
+    { schema: { body: schemas.ChapBody, response } },
+    async ({ body }) => whole(await discovery.setChap(body)),
+  );
+  api.delete<{ Querystring: Static<typeof schemas.ChapQuery> }>(
+    '/discovery/chap',
+    { schema: { querystring: schemas.ChapQuery, response } },
+    async ({ query }) => whole(await discovery.removeChap(removal(query))),
   );
 }
 

@@ -26,24 +26,51 @@ export const CreateBody = Type.Object(
     size: Bytes,
     reserved: Type.Optional(Type.Boolean()),
     sectorBytes: Type.Optional(Type.Enum([512, 4096])),
+    writeProtected: Type.Optional(Type.Boolean()),
+    removable: Type.Optional(Type.Boolean()),
   },
   strict,
 );
 
-/** Exactly one change at a time: `name`, or `size` with perhaps `force`. */
+/** Exactly one change at a time: `name`, `writeProtected`, or `size` with perhaps `force`. */
 export const ChangeBody = Type.Object(
   {
     name: Type.Optional(Name),
     size: Type.Optional(Bytes),
     force: Type.Optional(Type.Boolean()),
+    writeProtected: Type.Optional(Type.Boolean()),
   },
   strict,
 );
 
 export const RemoveQuery = Type.Object({ force: Type.Optional(Name) }, strict);
 export const UndeleteBody = Type.Object({ as: Type.Optional(Name) }, strict);
-export const RuleBody = Type.Object({ host: Rule }, strict);
-export const RuleQuery = Type.Object({ host: Rule }, strict);
+export const RuleBody = Type.Object(
+  { host: Rule, readOnly: Type.Optional(Type.Boolean()), user: Type.Optional(Rule) },
+  strict,
+);
+export const RuleQuery = Type.Object({ host: Rule, user: Type.Optional(Rule) }, strict);
+
+/** What a name or secret may be is said by the refusal in chap.ts, which quotes no secret. */
+const credential = { user: Rule, secret: Rule };
+export const ChapBody = Type.Object(
+  { ...credential, mutual: Type.Optional(Type.Object(credential, strict)) },
+  strict,
+);
+export const ChapQuery = Type.Object(
+  { user: Type.Optional(Rule), mutual: Type.Optional(Type.Enum(['true', 'false'])) },
+  strict,
+);
+/** Names only: a secret is not even in the shape of an answer. */
+const chapView = {
+  users: Type.Array(Type.String()),
+  mutual: Type.Union([Type.String(), Type.Null()]),
+};
+const AccessRule = Type.Object({
+  host: Type.String(),
+  readOnly: Type.Boolean(),
+  user: Type.Union([Type.String(), Type.Null()]),
+});
 
 export const Disk = Type.Object({
   name: Type.String(),
@@ -56,20 +83,29 @@ export const Disk = Type.Object({
   serial: Type.String(),
   sectorBytes: Type.Integer(),
   reserved: Type.Boolean(),
+  writeProtected: Type.Boolean(),
+  removable: Type.Boolean(),
   created: Type.String(),
   sessions: Type.Integer(),
-  access: Type.Array(Type.String()),
+  access: Type.Array(AccessRule),
+  chap: Type.Object(chapView),
   removed: Type.Optional(Type.String()),
   restorableUntil: Type.Optional(Type.String()),
 });
 export const DiskList = Type.Object({ disks: Type.Array(Disk) });
 
-export const Access = Type.Object({ disk: Type.String(), hosts: Type.Array(Type.String()) });
+export const Access = Type.Object({ disk: Type.String(), hosts: Type.Array(AccessRule) });
+/** `disk` is null for discovery. */
+export const Chap = Type.Object({
+  disk: Type.Union([Type.String(), Type.Null()]),
+  ...chapView,
+});
 
 export const Session = Type.Object({
   id: Type.String(),
   initiator: Type.String(),
   address: Type.String(),
+  user: Type.Union([Type.String(), Type.Null()]),
   disk: Type.Union([Type.String(), Type.Null()]),
   target: Type.Union([Type.String(), Type.Null()]),
   since: Type.String(),

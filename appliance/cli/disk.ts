@@ -4,6 +4,7 @@
 import type { Command } from 'commander';
 import type { DiskView } from '../disks.ts';
 import { formatSize } from '../sizes.ts';
+import { ruleWords } from './access.ts';
 import { Client } from './client.ts';
 import { type GlobalOptions, part, sectorArgument, sizeArgument, withGlobals } from './options.ts';
 import { printFields, printJson, printLine, printTable } from './print.ts';
@@ -15,6 +16,7 @@ export function diskCommands(program: Command): void {
   showCommand(disk);
   resizeCommand(disk);
   renameCommand(disk);
+  protectCommands(disk);
   removeCommand(disk);
   undeleteCommand(disk);
 }
@@ -32,15 +34,24 @@ function createCommand(disk: Command): void {
     .argument('<SIZE>', '10G, 1.5TiB, 512MiB (G = GiB) or plain bytes', sizeArgument)
     .option('--reserved', 'promise room for all of it (thick) instead of taking it as it fills')
     .option('--sector <BYTES>', '512 (default) or 4096: what hosts address', sectorArgument)
+    .option('--write-protected', 'hosts may only read; see petal disk unprotect')
+    .option('--removable', 'show hosts a removable medium, which they may eject')
     .action(async (name: string, size: number, _options, command: Command) => {
       const options = command.optsWithGlobals<
-        GlobalOptions & { reserved?: true; sector?: number }
+        GlobalOptions & {
+          reserved?: true;
+          sector?: number;
+          writeProtected?: true;
+          removable?: true;
+        }
       >();
       const made = await Client.find(options.data).call<DiskView>('POST', '/disks', {
         name,
         size,
         ...(options.reserved ? { reserved: true } : {}),
         ...(options.sector === undefined ? {} : { sectorBytes: options.sector }),
+        ...(options.writeProtected ? { writeProtected: true } : {}),
+        ...(options.removable ? { removable: true } : {}),
       });
       const kind = made.reserved ? 'reserved' : 'thin';
       answer(
@@ -116,14 +127,39 @@ function printDisk(disk: DiskView): void {
     ['used', `${formatSize(disk.used)} (${disk.used} bytes)`],
     ['kind', disk.reserved ? 'reserved: room for all of it is promised' : 'thin'],
     ['sectors', `${disk.sectorBytes} bytes`],
+    ['medium', mediumOf(disk)],
     ['target', disk.iqn],
     ['lun', disk.lun],
     ['identity', disk.naa],
     ['serial', disk.serial],
     ['created', time(disk.created)],
     ['sessions', disk.sessions],
-    ['access', ['hosts on loopback', ...disk.access].join(', ')],
+    ['access', ['hosts on loopback', ...disk.access.map(ruleWords)].join(', ')],
+    ['chap', disk.chap.users.length === 0 ? 'not needed' : disk.chap.users.join(', ')],
   ]);
+}
+
+/** `fixed, write-protected`. */
+function mediumOf({ removable, writeProtected }: DiskView): string {
+  return `${removable ? 'removable' : 'fixed'}${writeProtected ? ', write-protected' : ''}`;
+}
+
+function protectCommands(disk: Command): void {
+  for (const on of [true, false]) {
+    withGlobals(disk.command(on ? 'protect' : 'unprotect'))
+      .description(
+        on ? 'let no host write to a virtual disk, from now on' : 'let hosts write to it again',
+      )
+      .argument('<NAME>')
+      .action(async (name: string, _options, command: Command) => {
+        const options = command.optsWithGlobals<GlobalOptions>();
+        const path = `/disks/${part(name)}`;
+        const changed = await Client.find(options.data).call<DiskView>('PATCH', path, {
+          writeProtected: on,
+        });
+        answer(options, changed, `${changed.name} ${on ? 'is' : 'is not'} write-protected now`);
+      });
+  }
 }
 
 function resizeCommand(disk: Command): void {

@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../version.ts';
 import { accessCommands } from './access.ts';
+import { chapCommands } from './chap.ts';
 import { CliError, ExitStatus } from './client.ts';
 import { diskCommands } from './disk.ts';
 import { withGlobals } from './options.ts';
@@ -21,6 +22,7 @@ function makeProgram(): Command {
     .exitOverride();
   diskCommands(program);
   accessCommands(program);
+  chapCommands(program);
   sessionCommands(program);
   statusCommand(program);
   program.addHelpText(

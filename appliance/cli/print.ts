@@ -20,6 +20,11 @@ export function printError(text: string): void {
   process.stderr.write(`petal: ${clean(text)}\n`);
 }
 
+/** A question at a terminal, on stderr: stdout is for the answer of the command. */
+export function printPrompt(text: string): void {
+  process.stderr.write(text);
+}
+
 /** Numbers stand at the right of their column. `empty` is said when there are no rows. */
 export function printTable(
   head: readonly string[],

@@ -39,12 +39,25 @@ export function sessionCommands(program: Command): void {
 }
 
 function printSessions(sessions: readonly SessionView[]): void {
+  // A column of dashes would only make the lines longer.
+  const withUser = sessions.some(({ user }) => user !== null);
   printTable(
-    ['ID', 'DISK', 'INITIATOR', 'ADDRESS', 'SINCE', 'COMMANDS', 'READ', 'WRITTEN'],
+    [
+      'ID',
+      'DISK',
+      'INITIATOR',
+      ...(withUser ? ['USER'] : []),
+      'ADDRESS',
+      'SINCE',
+      'COMMANDS',
+      'READ',
+      'WRITTEN',
+    ],
     sessions.map((one) => [
       one.id,
       one.disk ?? '-',
       one.initiator,
+      ...(withUser ? [one.user ?? '-'] : []),
       one.address,
       time(one.since),
       one.commands,

@@ -1,6 +1,6 @@
 /** A host on loopback sees every disk; any other sees one only through a rule that fits it. */
 import test from 'ava';
-import { AccessList, normalRule } from '#appliance/access.ts';
+import { AccessList, type AccessRule, normalRule } from '#appliance/access.ts';
 
 const normal: readonly (readonly [string, string | null])[] = [
   ['iqn.2026-11.internal.Petal:Host-1', 'iqn.2026-11.internal.petal:host-1'],
@@ -51,7 +51,8 @@ test('a rule in normal form is its own normal form', (t) => {
   for (const [, rule] of normal) if (rule !== null) t.is(normalRule(rule), rule);
 });
 
-const rules = ['iqn.2026-11.com.example:a', '192.0.2.0/24', '2001:db8:1::/48'];
+const plain = (host: string): AccessRule => ({ host, readOnly: false, user: null });
+const rules = ['iqn.2026-11.com.example:a', '192.0.2.0/24', '2001:db8:1::/48'].map(plain);
 
 /** Initiator, address, whether the list above admits it, whether an empty one does. */
 const peers: readonly (readonly [string, string, boolean, boolean])[] = [
@@ -78,20 +79,55 @@ const peers: readonly (readonly [string, string, boolean, boolean])[] = [
 
 for (const [initiator, address, listed, unlisted] of peers) {
   test(`${initiator} at '${address}'`, (t) => {
-    t.is(new AccessList(rules).admits(initiator, address), listed);
-    t.is(new AccessList([]).admits(initiator, address), unlisted);
+    const peer = { initiator, address, user: null };
+    t.is(new AccessList(rules).admits(peer), listed ? 'read-write' : 'none');
+    t.is(new AccessList([]).admits(peer), unlisted ? 'read-write' : 'none');
+  });
+}
+
+const mixed: readonly AccessRule[] = [
+  { host: '192.0.2.0/24', readOnly: true, user: null },
+  { host: '192.0.2.7/32', readOnly: false, user: null },
+  { host: 'iqn.2026-11.com.example:a', readOnly: false, user: 'anna' },
+  { host: '198.51.100.0/24', readOnly: true, user: 'anna' },
+];
+
+/** Initiator's last letter, address, proved user; what it may do; what before any proof. */
+const modes = [
+  ['z', '192.0.2.8', null, 'read-only', 'read-only'],
+  ['z', '192.0.2.7', null, 'read-write', 'read-write'],
+  ['a', '192.0.2.8', null, 'read-only', 'read-write'],
+  ['a', '192.0.2.8', 'anna', 'read-write', 'read-write'],
+  ['a', '192.0.2.8', 'Anna', 'read-only', 'read-write'],
+  ['a', '203.0.113.1', 'anna', 'read-write', 'read-write'],
+  ['a', '203.0.113.1', null, 'none', 'read-write'],
+  ['z', '198.51.100.1', 'anna', 'read-only', 'read-only'],
+  ['z', '198.51.100.1', 'bert', 'none', 'read-only'],
+  ['z', '203.0.113.1', 'anna', 'none', 'none'],
+  ['z', '127.0.0.1', null, 'read-write', 'read-write'],
+] as const;
+
+for (const [letter, address, user, mode, unproved] of modes) {
+  test(`${letter} at ${address} as ${user} may ${mode}`, (t) => {
+    const peer = { initiator: `iqn.2026-11.com.example:${letter}`, address, user };
+    t.is(new AccessList(mixed).admits(peer), mode);
+    t.is(new AccessList(mixed).admits(peer, true), unproved);
   });
 }
 
 test('a list survives being stored', (t) => {
-  const list = new AccessList(rules);
-  t.deepEqual(AccessList.parse(list.toString()).rules, rules);
+  for (const list of [new AccessList(rules), new AccessList(mixed)]) {
+    t.deepEqual(AccessList.parse(list.toString()).rules, list.rules);
+  }
+  t.is(new AccessList(rules).toString(), rules.map(({ host }) => host).join(' '));
   t.deepEqual(AccessList.parse(undefined).rules, []);
   t.deepEqual(AccessList.parse('').rules, []);
 });
 
 test('a stored rule that cannot be read grants nothing', (t) => {
-  const list = AccessList.parse('0.0.0.0/zero 10.0.0.1/8 all 192.0.2.0/24');
-  t.deepEqual(list.rules, ['192.0.2.0/24']);
-  t.false(list.admits('iqn.2026-11.com.example:z', '10.0.0.1'));
+  const broken = '10.0.0.0/8;rw 10.0.0.0/8;ro;ro 10.0.0.0/8;user= 10.0.0.0/8;user=a;b ;ro';
+  const list = AccessList.parse(`0.0.0.0/zero 10.0.0.1/8 all ${broken} 192.0.2.0/24`);
+  t.deepEqual(list.rules, [plain('192.0.2.0/24')]);
+  const peer = { initiator: 'iqn.2026-11.com.example:z', address: '10.0.0.1', user: null };
+  t.is(list.admits(peer), 'none');
 });

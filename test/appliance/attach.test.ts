@@ -19,6 +19,8 @@ const record: DiskRecord = {
   attributes: {},
 };
 
+const plain = { writeProtected: false, removable: false };
+
 /** Holds every call until the test completes it. */
 class HeldVolume implements Volume {
   record = record;
@@ -87,7 +89,7 @@ test('a miscompare says where', (t) => {
 
 test('identity and capabilities follow from the record', (t) => {
   const volume = new HeldVolume();
-  const disk = new AttachedDisk(volume);
+  const disk = new AttachedDisk(volume, plain);
   t.is(Buffer.from(disk.identity.naa).toString('hex'), '6123456789abcdef0123456789abcdef');
   t.is(disk.identity.serial, record.id);
   t.true(disk.identity.vendor.length <= 8 && disk.identity.product.length <= 16);
@@ -95,14 +97,14 @@ test('identity and capabilities follow from the record', (t) => {
   t.is(disk.sectors, 2048);
   t.true(disk.capabilities.thin);
   volume.record = { ...record, reserved: true, sectorBytes: 4096 };
-  const thick = new AttachedDisk(volume);
+  const thick = new AttachedDisk(volume, plain);
   t.false(thick.capabilities.thin);
   t.is(thick.sectors, 256);
 });
 
 test('calls in flight complete each its own caller, in any order', (t) => {
   const volume = new HeldVolume();
-  const disk = new AttachedDisk(volume);
+  const disk = new AttachedDisk(volume, plain);
   const ended: string[] = [];
   const caller = (name: string) => ({
     complete: (error: { code: string } | null) => void ended.push(`${name} ${error?.code ?? 'ok'}`),
@@ -122,7 +124,7 @@ test('calls in flight complete each its own caller, in any order', (t) => {
 
 test('a caller that calls again from its completion is served', (t) => {
   const volume = new HeldVolume();
-  const disk = new AttachedDisk(volume);
+  const disk = new AttachedDisk(volume, plain);
   const ended: string[] = [];
   disk.flush({
     complete() {
@@ -137,7 +139,7 @@ test('a caller that calls again from its completion is served', (t) => {
 
 test('hosts hear of a new size, and of nothing after close', (t) => {
   const volume = new HeldVolume();
-  const disk = new AttachedDisk(volume);
+  const disk = new AttachedDisk(volume, plain);
   const heard: string[] = [];
   disk.listen({ changed: (change) => void heard.push(change) });
   volume.record = { ...record, size: 2 * record.size };
@@ -146,4 +148,16 @@ test('hosts hear of a new size, and of nothing after close', (t) => {
   t.is(disk.sectors, 4096);
   disk.close();
   t.is(volume.listener, null);
+});
+
+test('write protection shows in the capabilities, and is said once', (t) => {
+  const disk = new AttachedDisk(new HeldVolume(), { writeProtected: true, removable: true });
+  t.like(disk.capabilities, { readOnly: true, removable: true });
+  const heard: string[] = [];
+  disk.listen({ changed: (change) => void heard.push(change) });
+  disk.setWriteProtected(true);
+  t.deepEqual(heard, []);
+  disk.setWriteProtected(false);
+  t.like(disk.capabilities, { readOnly: false, removable: true });
+  t.deepEqual(heard, ['capabilities']);
 });

@@ -1,12 +1,13 @@
 /** A disk is visible as its access list says at each moment; taking access away ends sessions. */
 import test from 'ava';
-import type { SessionInfo } from 'node-iscsi-target';
+import { MemoryReservationStore } from 'node-iscsi-target';
+import { ChapSettings } from '#appliance/chap.ts';
 import { Exposure, type TargetServer } from '#appliance/exposure.ts';
 import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
 
 const iqn = 'iqn.2026-11.internal.petal:1a2b3c4d:disk0';
 
-function recordWith(access: string): DiskRecord {
+function recordWith(access: string, chap = ''): DiskRecord {
   return {
     id: '0123456789abcdef0123456789abcdef',
     ref: 1,
@@ -17,83 +18,94 @@ function recordWith(access: string): DiskRecord {
     reserved: false,
     created: 0,
     removed: null,
-    attributes: { iqn, access },
+    attributes: { iqn, access, chap },
   };
 }
 
 /** Only what Exposure asks of a volume. */
 const volumeOf = (record: DiskRecord) => ({ record, listen: () => () => {} }) as unknown as Volume;
 
-type Access = Parameters<TargetServer['addTarget']>[0]['access'];
+type Options = Parameters<TargetServer['addTarget']>[0];
 
 class FakeServer implements TargetServer {
-  readonly targets = new Map<string, Access>();
+  readonly targets = new Map<string, Options & { alias: string }>();
   readonly luns: number[] = [];
-  readonly kicked: number[] = [];
-  readonly open: SessionInfo[] = [];
+  readonly rechecked: string[] = [];
 
-  addTarget(options: { name: string; access: Access }) {
-    this.targets.set(options.name, options.access);
-    return { scsi: { add: (lun: number) => void this.luns.push(lun) } };
+  addTarget(options: Options) {
+    const target = { alias: '', ...options, scsi: { add: (lun: number) => this.#add(lun) } };
+    this.targets.set(options.name, target);
+    return target;
+  }
+  #add(lun: number): void {
+    this.luns.push(lun);
   }
   async removeTarget(name: string): Promise<void> {
     this.targets.delete(name);
   }
-  sessions = () => this.open;
-  kick(id: number): boolean {
-    this.kicked.push(id);
-    return true;
+  recheck(name: string): number {
+    this.rechecked.push(name);
+    return 3;
   }
-  logIn(id: number, address: string, target: string | null = iqn): void {
-    this.open.push({
-      id,
-      initiator: `iqn.2026-11.com.example:${id}`,
-      isid: '000000000000',
-      target,
-      address,
-      since: 0,
-      digests: { header: false, data: false },
-      commands: 0,
-      bytesRead: 0,
-      bytesWritten: 0,
-      state: 'open',
-    });
-  }
+  sessions = () => [];
+  kick = () => false;
 }
 
-test('a disk is offered at LUN 0 to those whom its list admits now', (t) => {
+function offered(access: string, chap = '') {
   const server = new FakeServer();
-  const exposure = new Exposure(server);
-  exposure.add(volumeOf(recordWith('')));
+  const exposure = new Exposure(server, () => new MemoryReservationStore());
+  exposure.add(volumeOf(recordWith(access, chap)));
+  return { server, exposure, target: server.targets.get(iqn)! };
+}
+
+const stranger = {
+  initiator: 'iqn.2026-11.com.example:x',
+  address: '192.0.2.9',
+  user: null,
+} as const;
+
+test('a disk is offered at LUN 0 to those whom its list admits now', (t) => {
+  const { server, exposure, target } = offered('');
   t.deepEqual(server.luns, [0]);
-  const access = server.targets.get(iqn)!;
-  const stranger = { initiator: 'iqn.2026-11.com.example:x', address: '192.0.2.9' };
-  t.is(access(stranger), 'none');
-  t.is(access({ ...stranger, address: '127.0.0.1' }), 'read-write');
-  exposure.setAccess(recordWith('192.0.2.0/24'));
-  t.is(access(stranger), 'read-write');
-  exposure.setAccess(recordWith(''));
-  t.is(access(stranger), 'none');
+  t.is(target.access(stranger), 'none');
+  t.is(target.access({ ...stranger, address: '127.0.0.1' }), 'read-write');
+  t.is(target.chap?.(), null);
+  t.is(exposure.setGate(recordWith('192.0.2.0/24')), 3);
+  t.is(target.access(stranger), 'read-write');
+  exposure.setGate(recordWith('192.0.2.0/24;ro'));
+  t.is(target.access(stranger), 'read-only');
+  exposure.setGate(recordWith(''));
+  t.is(target.access(stranger), 'none');
+  t.deepEqual(server.rechecked, [iqn, iqn, iqn], 'living sessions are looked at each time');
 });
 
-test('taking access away ends the sessions that leaned on it, and no others', (t) => {
-  const server = new FakeServer();
-  const exposure = new Exposure(server);
-  exposure.add(volumeOf(recordWith('192.0.2.0/24 iqn.2026-11.com.example:2')));
-  server.logIn(1, '192.0.2.9');
-  server.logIn(2, '192.0.2.9');
-  server.logIn(3, '127.0.0.1');
-  server.logIn(4, '192.0.2.9', 'iqn.2026-11.internal.petal:1a2b3c4d:other');
-  server.logIn(5, '192.0.2.9', null);
-  t.is(exposure.setAccess(recordWith('iqn.2026-11.com.example:2')), 1);
-  t.deepEqual(server.kicked, [1]);
+test('with CHAP a rule for a user shows the disk, and admits that user alone', (t) => {
+  const chap = ChapSettings.none.set({ user: 'anna', secret: 'secret-of-anna' }).format();
+  const { exposure, target } = offered('192.0.2.0/24;user=anna', chap);
+  t.is(target.access(stranger), 'read-write', 'in discovery; a login has to prove a user');
+  t.is(target.access({ ...stranger, user: 'anna' }), 'read-write');
+  t.is(target.access({ ...stranger, user: 'bert' }), 'none');
+  t.is(target.chap?.()?.user('anna')?.secret, 'secret-of-anna');
+  // CHAP taken away altogether: the rule asks for a proof that nobody can give.
+  exposure.setGate(recordWith('192.0.2.0/24;user=anna'));
+  t.is(target.chap?.(), null);
+  t.is(target.access(stranger), 'none');
+});
+
+test('a disk with damaged CHAP settings is not offered', (t) => {
+  t.throws(() => offered('', '{"version":1,"users":[]}'), { code: 'STORE_FAILED' });
+});
+
+test('a renamed disk has its new name as alias', (t) => {
+  const { exposure, target } = offered('');
+  t.is(target.alias, 'disk0');
+  exposure.rename({ ...recordWith(''), name: 'system' });
+  t.is(target.alias, 'system');
 });
 
 test('a disk taken away is no target any more and can be offered again', async (t) => {
-  const server = new FakeServer();
-  const exposure = new Exposure(server);
+  const { server, exposure } = offered('');
   const record = recordWith('');
-  exposure.add(volumeOf(record));
   await exposure.remove(record);
   t.false(server.targets.has(iqn));
   exposure.add(volumeOf(record));

@@ -4,15 +4,15 @@
  * by one, and the peer is started anew if it no longer answers.
  */
 
-import type { Peer } from '../kit/peer.ts';
 import { run } from '../kit/run.ts';
+import type { ConformancePeer } from './configurations.ts';
 import { Outcome, parseList, parseRun, type TestOutcome } from './cunit.ts';
 
 /** The slowest suite takes about 10 s against tgt. */
 const SUITE_TIMEOUT_MS = 120_000;
 const TEST_TIMEOUT_MS = 60_000;
 const PROBE_TIMEOUT_MS = 10_000;
-/** These want a second path to the same LUN; a second session through the same portal is one. */
+/** These want a second path to the same LUN; a second session through one portal is one, too. */
 const MULTIPATH_SUITES = ['MultipathIO'];
 
 export interface ConformanceRun {
@@ -30,16 +30,19 @@ export async function listSuites(): Promise<Map<string, string[]>> {
   return suites;
 }
 
+/** `all`: every test by suite; a suite of which only a part is wanted is run test by test. */
 export async function runSuites(
-  peer: Peer,
+  peer: ConformancePeer,
   suites: ReadonlyMap<string, readonly string[]>,
+  all: ReadonlyMap<string, readonly string[]>,
   progress: (outcomes: readonly TestOutcome[]) => void = () => {},
 ): Promise<ConformanceRun> {
   const started = performance.now();
   const outcomes: TestOutcome[] = [];
   const incidents: string[] = [];
   for (const [suite, tests] of suites) {
-    const found = await runSuite(peer, suite, tests, incidents);
+    const isWhole = tests.length === all.get(suite)?.length;
+    const found = await runSuite(peer, suite, tests, { isWhole, incidents });
     outcomes.push(...found);
     progress(found);
   }
@@ -47,10 +50,10 @@ export async function runSuites(
 }
 
 async function runSuite(
-  peer: Peer,
+  peer: ConformancePeer,
   suite: string,
   tests: readonly string[],
-  incidents: string[],
+  { isWhole, incidents }: { readonly isWhole: boolean; readonly incidents: string[] },
 ): Promise<TestOutcome[]> {
   const found = new Map<string, TestOutcome>();
   const attempt = async (filter: string, timeoutMs: number) => {
@@ -63,7 +66,7 @@ async function runSuite(
     incidents.push(`${filter}: iscsi-test-cu ${how}: ${lastLine(result.output)}`);
     await revive(peer, filter, incidents);
   };
-  await attempt(`ALL.${suite}`, SUITE_TIMEOUT_MS);
+  if (isWhole) await attempt(`ALL.${suite}`, SUITE_TIMEOUT_MS);
   for (const test of tests) {
     if (!found.has(test)) await attempt(`ALL.${suite}.${test}`, TEST_TIMEOUT_MS);
     if (!found.has(test)) found.set(test, { suite, test, outcome: Outcome.hung, reason: 'no run' });
@@ -75,16 +78,17 @@ async function runSuite(
   });
 }
 
-function runTool(peer: Peer, suite: string, filter: string, timeoutMs: number) {
-  const urls = MULTIPATH_SUITES.includes(suite) ? [peer.url, peer.url] : [peer.url];
+function runTool(peer: ConformancePeer, suite: string, filter: string, timeoutMs: number) {
+  const urls = MULTIPATH_SUITES.includes(suite)
+    ? [peer.url, peer.secondUrl ?? peer.url]
+    : [peer.url];
   const flags = ['--verbose', '--dataloss', '--allow-sanitize', `--test=${filter}`];
   return run('iscsi-test-cu', [...flags, ...urls], { timeoutMs });
 }
 
 /** Leaves a peer that answers; writes down what it took. */
-async function revive(peer: Peer, after: string, incidents: string[]): Promise<void> {
-  const portal = peer.url.split('/').slice(0, 3).join('/');
-  const probe = await run('iscsi-ls', ['-s', portal], { timeoutMs: PROBE_TIMEOUT_MS });
+async function revive(peer: ConformancePeer, after: string, incidents: string[]): Promise<void> {
+  const probe = await run('iscsi-inq', [peer.url], { timeoutMs: PROBE_TIMEOUT_MS });
   if (peer.isRunning && probe.status === 0) return;
   incidents.push(`${after}: ${peer.isRunning ? 'no answer from' : 'crash of'} ${peer.name}`);
   await peer.restart();

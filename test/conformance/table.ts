@@ -1,6 +1,6 @@
 /** Figures and tables of a conformance run: for people on the terminal and for docs/. */
 import { Outcome, type TestOutcome } from './cunit.ts';
-import type { ConformanceRun } from './suites.ts';
+import type { MergedOutcome } from './merge.ts';
 
 export type Counts = Record<Outcome, number>;
 
@@ -31,28 +31,45 @@ export function verdict(outcomes: readonly TestOutcome[]): string {
   );
 }
 
-/** A table a suite, then every test that did not pass with its reason. */
-export function markdown(run: ConformanceRun): string {
-  const suites = new Map<string, TestOutcome[]>();
-  for (const outcome of run.outcomes) {
+/** One configuration's line of the summary. */
+export function configurationLine(name: string, outcomes: readonly TestOutcome[]): string {
+  const { passed, failed, skipped, hung } = count(outcomes);
+  return `| ${name} | ${passed} | ${failed} | ${skipped} | ${hung} | ${outcomes.length} |`;
+}
+
+/** A table of suites, then every test that did not pass in the first configuration or not at all. */
+export function markdown(merged: readonly MergedOutcome[], first: string): string {
+  const suites = new Map<string, MergedOutcome[]>();
+  for (const outcome of merged) {
     const list = suites.get(outcome.suite);
     if (list === undefined) suites.set(outcome.suite, [outcome]);
     else list.push(outcome);
   }
   const row = (name: string, { passed, failed, skipped, hung }: Counts) =>
     `| ${name} | ${passed} | ${failed} | ${skipped} | ${hung} |`;
-  const others = run.outcomes.filter(({ outcome }) => outcome !== Outcome.passed);
+  const others = merged.filter(({ outcome }) => outcome !== Outcome.passed);
+  const elsewhere = merged.filter(
+    ({ outcome, configurations }) => outcome === Outcome.passed && !configurations.includes(first),
+  );
+  const plain = (text: string) => text.replaceAll('|', '\\|');
   return [
     '| suite | passed | failed | skipped | hung |',
     '| --- | --: | --: | --: | --: |',
     ...[...suites].map(([suite, outcomes]) => row(suite, count(outcomes))),
-    row('**all**', count(run.outcomes)),
+    row('**all**', count(merged)),
     '',
-    '| test | outcome | why, in the words of the tool |',
+    `| passed, but not with ${first} | where | deviation |`,
     '| --- | --- | --- |',
+    ...elsewhere.map(
+      ({ suite, test, configurations, deviation }) =>
+        `| ${suite}.${test} | ${configurations.join(', ')} | ${plain(deviation?.source ?? '')} |`,
+    ),
+    '',
+    '| not passed | outcome | where | why, in the words of the tool |',
+    '| --- | --- | --- | --- |',
     ...others.map(
-      ({ suite, test, outcome, reason }) =>
-        `| ${suite}.${test} | ${outcome} | ${reason.replaceAll('|', '\\|')} |`,
+      ({ suite, test, outcome, reason, configurations }) =>
+        `| ${suite}.${test} | ${outcome} | ${configurations.join(', ')} | ${plain(reason)} |`,
     ),
     '',
   ].join('\n');

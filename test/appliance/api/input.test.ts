@@ -12,6 +12,8 @@ const patch = (body: object): Call => ({
 });
 const MiB = 1024 ** 2;
 
+const chap = (body: object) => post('/api/v1/disks/disk0/chap', JSON.stringify(body));
+
 const cases: readonly (readonly [Call, number, string, RegExp])[] = [
   [create({}), 400, 'INVALID', /body must have required properties name, size|required/],
   [create({ name: 'a' }), 400, 'INVALID', /required/],
@@ -43,9 +45,9 @@ const cases: readonly (readonly [Call, number, string, RegExp])[] = [
     'UNSUPPORTED',
     /application\/json/,
   ],
-  [patch({}), 400, 'INVALID', /either name, or size/],
-  [patch({ name: 'b', size: MiB }), 400, 'INVALID', /either name, or size/],
-  [patch({ name: 'b', force: true }), 400, 'INVALID', /either name, or size/],
+  [patch({}), 400, 'INVALID', /either name, or writeProtected, or size/],
+  [patch({ name: 'b', size: MiB }), 400, 'INVALID', /either name, or writeProtected, or size/],
+  [patch({ name: 'b', force: true }), 400, 'INVALID', /either name, or writeProtected, or size/],
   [patch({ size: MiB }), 400, 'INVALID', /lost for good; force it/],
   [patch({ iqn: 'iqn.2026-11.a' }), 400, 'INVALID', /unknown field 'iqn'/],
   [{ path: '/api/v1/disks/dsk0' }, 404, 'NOT_FOUND', /no disk 'dsk0'; did you mean 'disk0'\?/],
@@ -66,6 +68,36 @@ const cases: readonly (readonly [Call, number, string, RegExp])[] = [
     /has no access/,
   ],
   [{ method: 'DELETE', path: '/api/v1/disks/disk0/access' }, 400, 'INVALID', /required/],
+  [chap({ user: 'anna' }), 400, 'INVALID', /required/],
+  [chap({ user: 'anna', secret: 'short' }), 400, 'INVALID', /12 to 16/],
+  [chap({ user: 'anna', secret: 12 }), 400, 'INVALID', /secret must be string/],
+  [
+    chap({ user: 'anna', secret: 'a-good-secret', readOnly: true }),
+    400,
+    'INVALID',
+    /unknown field/,
+  ],
+  [chap({ user: 'a;b', secret: 'a-good-secret' }), 400, 'INVALID', /user name has/],
+  [post('/api/v1/discovery/chap', '{"user":"anna","secret":"short"}'), 400, 'INVALID', /12 to 16/],
+  [
+    { method: 'DELETE', path: '/api/v1/disks/disk0/chap?user=anna' },
+    404,
+    'NOT_FOUND',
+    /no CHAP user/,
+  ],
+  [
+    { method: 'DELETE', path: '/api/v1/discovery/chap?mutual=true' },
+    404,
+    'NOT_FOUND',
+    /of its own/,
+  ],
+  [{ method: 'DELETE', path: '/api/v1/discovery/chap?all=1' }, 400, 'INVALID', /unknown field/],
+  [
+    post('/api/v1/disks/disk0/access', '{"host":"10.0.0.0/8","user":"anna"}'),
+    400,
+    'INVALID',
+    /no CHAP user 'anna'/,
+  ],
   [{ method: 'DELETE', path: '/api/v1/sessions/77' }, 404, 'NOT_FOUND', /no session '77'/],
   [{ path: '/api/v1/nothing' }, 404, 'NOT_FOUND', /no GET \/api\/v1\/nothing/],
   [{ path: '/api/v1/disks/%ff' }, 400, 'INVALID', /./],

@@ -101,10 +101,28 @@ test('access is granted, listed in normal form, and taken back', async (t) => {
   const daemon = await Daemon.forTest(t, { storeSize });
   await daemon.petal('access', 'allow', 'disk0', 'IQN.1993-08.org.debian:01:ABC');
   await daemon.petal('access', 'allow', 'disk0', '192.0.2.7/24');
-  const hosts = ['iqn.1993-08.org.debian:01:abc', '192.0.2.0/24'];
+  await daemon.petal('access', 'allow', 'disk0', '198.51.100.7', '--read-only');
+  const rule = (host: string, readOnly = false) => ({ host, readOnly, user: null });
+  const hosts = [
+    rule('iqn.1993-08.org.debian:01:abc'),
+    rule('192.0.2.0/24'),
+    rule('198.51.100.7/32', true),
+  ];
   t.deepEqual(await daemon.petal('access', 'ls', 'disk0'), { disk: 'disk0', hosts });
-  await daemon.petal('access', 'deny', 'disk0', '192.0.2.0/24');
-  t.deepEqual(((await daemon.disk()) as DiskView).access, hosts.slice(0, 1));
+  await daemon.petal('access', 'allow', 'disk0', '198.51.100.7');
+  await daemon.petal('access', 'allow', 'disk0', '192.0.2.0/24', '--read-only');
+  const swapped = [hosts[0], rule('192.0.2.0/24', true), rule('198.51.100.7/32')];
+  t.deepEqual(await daemon.petal('access', 'ls', 'disk0'), { disk: 'disk0', hosts: swapped });
+  await daemon.petal('access', 'deny', 'disk0', '198.51.100.7');
+  t.deepEqual(((await daemon.disk()) as DiskView).access, swapped.slice(0, 2));
   const text = await petal(daemon, 'access', 'ls', 'disk0');
-  t.is(text.stdout, 'HOST\niqn.1993-08.org.debian:01:abc\n');
+  t.is(
+    text.stdout,
+    'HOST                           MAY          CHAP USER\n' +
+      'iqn.1993-08.org.debian:01:abc  read, write  -\n' +
+      '192.0.2.0/24                   read         -\n',
+  );
+  const unknown = await petal(daemon, 'access', 'allow', 'disk0', '192.0.2.1', '--user', 'anna');
+  t.is(unknown.status, 1);
+  t.regex(unknown.stderr, /'disk0' has no CHAP user 'anna'; make it first/);
 });
