@@ -47,17 +47,18 @@ export function startCompareAndWrite(unit: LogicalUnit, task: Task): boolean {
   return true;
 }
 
+/** All that the CDB calls for, or null: the task has ended, for want of work or of data. */
+function wholeData(unit: LogicalUnit, task: Task, dataOut: Uint8Array | null): Uint8Array | null {
+  const whole = dataOut !== null && dataOut.length >= task.length;
+  if (whole && task.length !== 0) return dataOut.subarray(0, task.length);
+  if (task.length !== 0) unit.check(task, Sense.dataPhase);
+  task.finish();
+  return null;
+}
+
 export function compareAndWrite(unit: LogicalUnit, task: Task, dataOut: Uint8Array | null): void {
-  if (task.length === 0) {
-    task.finish();
-    return;
-  }
-  if (dataOut === null || dataOut.length < task.length) {
-    unit.check(task, Sense.dataPhase);
-    task.finish();
-    return;
-  }
-  new CompareJob(unit, task, dataOut.subarray(0, task.length)).begin();
+  const data = wholeData(unit, task, dataOut);
+  if (data !== null) new CompareJob(unit, task, data).begin();
 }
 
 class CompareJob extends Job {
@@ -97,16 +98,8 @@ export function startOrWrite(unit: LogicalUnit, task: Task): boolean {
 }
 
 export function orWrite(unit: LogicalUnit, task: Task, dataOut: Uint8Array | null): void {
-  if (task.length === 0) {
-    task.finish();
-    return;
-  }
-  if (dataOut === null || dataOut.length < task.length) {
-    unit.check(task, Sense.dataPhase);
-    task.finish();
-    return;
-  }
-  new OrWriteJob(unit, task, dataOut.subarray(0, task.length)).beginWithScratch();
+  const data = wholeData(unit, task, dataOut);
+  if (data !== null) new OrWriteJob(unit, task, data).beginWithScratch();
 }
 
 const OrPhase = { read: 1, write: 2, flush: 3 } as const;

@@ -5,16 +5,9 @@
  */
 import { strict as assert } from 'node:assert';
 import { type Clock, realClock } from '../../../target/clock.ts';
+import { Filter } from '../../../target/filters/filter.ts';
 import { RamDevice, type RamDeviceOptions } from '../../../target/ram-device.ts';
-import type {
-  BlockDevice,
-  Completion,
-  DeviceAllocation,
-  DeviceCapabilities,
-  DeviceError,
-  DeviceIdentity,
-  DeviceListener,
-} from '../../../target/scsi/device.ts';
+import type { Completion, DeviceAllocation, DeviceError } from '../../../target/scsi/device.ts';
 import type { Nexus } from '../../../target/scsi/nexus.ts';
 import type { ReservationStore } from '../../../target/scsi/reservation-store.ts';
 import { ScsiTarget, type ScsiTargetOptions } from '../../../target/scsi/scsi-target.ts';
@@ -46,7 +39,7 @@ export interface Behaviour {
 }
 
 /** The calls that reached the device, and the wrapper's own checks of the port's contract. */
-export class Watched implements BlockDevice {
+export class Watched extends Filter {
   readonly ram: RamDevice;
   readonly behaviour: Behaviour = { later: false, fail: null, before: null };
   readonly calls: string[] = [];
@@ -54,60 +47,56 @@ export class Watched implements BlockDevice {
   inFlight = 0;
 
   constructor(options: RamDeviceOptions) {
-    this.ram = new RamDevice(options);
+    const ram = new RamDevice(options);
+    super(ram);
+    this.ram = ram;
   }
-  get identity(): DeviceIdentity {
-    return this.ram.identity;
-  }
-  get sectorBytes(): number {
-    return this.ram.sectorBytes;
-  }
-  get physicalSectorBytes(): number {
-    return this.ram.physicalSectorBytes;
-  }
-  get sectors(): number {
-    return this.ram.sectors;
-  }
-  get capabilities(): DeviceCapabilities {
-    return this.ram.capabilities;
-  }
-  readNow(offset: number, length: number, into: Uint8Array, at: number): boolean {
+
+  override readNow(offset: number, length: number, into: Uint8Array, at: number): boolean {
     this.#check('readNow', offset, length);
     return this.ram.readNow(offset, length, into, at);
   }
-  read(offset: number, length: number, into: Uint8Array, at: number, done: Completion): void {
+  override read(
+    offset: number,
+    length: number,
+    into: Uint8Array,
+    at: number,
+    done: Completion,
+  ): void {
     this.#call('read', offset, length, done, (d) => this.ram.read(offset, length, into, at, d));
   }
-  write(offset: number, data: Uint8Array, fua: boolean, done: Completion): void {
+  override write(offset: number, data: Uint8Array, fua: boolean, done: Completion): void {
     const copy = data.slice();
     this.#call(fua ? 'write fua' : 'write', offset, data.length, done, (d) =>
       this.ram.write(offset, copy, fua, d),
     );
   }
-  flush(done: Completion): void {
+  override flush(done: Completion): void {
     this.#call('flush', 0, 0, done, (d) => this.ram.flush(d));
   }
-  unmap(offset: number, length: number, done: Completion): void {
+  override unmap(offset: number, length: number, done: Completion): void {
     assert(this.capabilities.thin, 'unmap of a thick device');
     this.#call('unmap', offset, length, done, (d) => this.ram.unmap(offset, length, d));
   }
-  writeZeroes(offset: number, length: number, mayUnmap: boolean, done: Completion): void {
+  override writeZeroes(offset: number, length: number, mayUnmap: boolean, done: Completion): void {
     this.#call(mayUnmap ? 'zero unmap' : 'zero', offset, length, done, (d) =>
       this.ram.writeZeroes(offset, length, mayUnmap, d),
     );
   }
-  compareAndWrite(offset: number, compare: Uint8Array, write: Uint8Array, done: Completion): void {
+  override compareAndWrite(
+    offset: number,
+    compare: Uint8Array,
+    write: Uint8Array,
+    done: Completion,
+  ): void {
     assert.equal(compare.length, write.length);
     this.#call('compareAndWrite', offset, compare.length, done, (d) =>
       this.ram.compareAndWrite(offset, compare, write, d),
     );
   }
-  allocation(offset: number, length: number): DeviceAllocation {
+  override allocation(offset: number, length: number): DeviceAllocation {
     this.#check('allocation', offset, length);
     return this.ram.allocation(offset, length);
-  }
-  listen(listener: DeviceListener): () => void {
-    return this.ram.listen(listener);
   }
 
   #check(call: string, offset: number, length: number): void {
