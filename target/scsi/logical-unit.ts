@@ -49,7 +49,7 @@ export class LogicalUnit implements Unit, DeviceListener {
   readonly lun: number;
   readonly device: BlockDevice;
   readonly target: TargetView;
-  readonly mode = new ModeParameters();
+  readonly mode: ModeParameters;
   readonly reservations: Reservations;
   readonly scratch: ScratchPool;
   readonly sanitize = new SanitizeStatus();
@@ -68,6 +68,7 @@ export class LogicalUnit implements Unit, DeviceListener {
     assert(device.identity.naa.length === 16 && (device.identity.naa[0] ?? 0) >> 4 === 6, 'NAA-6');
     this.lun = options.lun;
     this.device = device;
+    this.mode = new ModeParameters(device);
     this.target = options.target;
     this.scratch = new ScratchPool((next) => this.target.soon(next));
     this.reservations = new Reservations(this, options.reservations);
@@ -143,12 +144,17 @@ export class LogicalUnit implements Unit, DeviceListener {
 
   changed(change: DeviceChange): void {
     if (change === 'capacity') this.post(Sense.capacityChanged, null);
-    else if (change === 'threshold') this.post(Sense.thinThreshold, null);
+    else if (change === 'provisioning') this.lookAtThresholds();
     else if (change === 'identity') this.post(Sense.inquiryChanged, null);
     else {
       this.post(Sense.modeChanged, null);
       this.post(Sense.inquiryChanged, null);
     }
+  }
+
+  /** After what a thin device takes or leaves has changed, or a mark has. */
+  lookAtThresholds(): void {
+    for (const code of this.mode.thresholds.look()) this.post(code, null);
   }
 
   // --- commands ---

@@ -48,7 +48,6 @@ const rows: readonly (readonly [string, string, number | null, string, string])[
     '02 05/2400',
     'cdb 1.2',
   ],
-  ['WRITE SAME(10) of nothing (WSNZ)', '41 00 00000000 00 0000', sector, '02 05/2400', 'cdb 7'],
   ['WRITE SAME(10) of nothing, past the end', '41 00 00008001 00 0000', sector, '02 05/2100', ''],
   ['WRITE SAME(10) past the end', '41 00 00007fff 00 0002', sector, '02 05/2100', ''],
   ['WRITE SAME(10) with ANCHOR', '41 18 00000000 00 0001', sector, '02 05/2400', 'cdb 1.4'],
