@@ -75,6 +75,9 @@ export interface DeviceCapabilities {
   readonly sanitize?: boolean;
   /** SANITIZE by `erase`, which the device then has. Absent: false. */
   readonly cryptographicErase?: boolean;
+  /** WRITE SAME of zero blocks means "to the end" (VPD page B0h, WSNZ=0). Absent: it is refused, so that a
+   *  host that meant nothing does not wipe a unit. */
+  readonly writeSameToEnd?: boolean;
   /** What hosts may change by MODE SELECT, where the administrator lets them. Absent: neither. */
   readonly hostMayChange?: {
     /** WCE of the caching page; the device has `setWriteBack`. */

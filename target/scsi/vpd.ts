@@ -123,7 +123,7 @@ function blockLimits(unit: LogicalUnit): Uint8Array {
   const out = new Uint8Array(64);
   out[1] = 0xb0;
   putU16(out, 2, 60);
-  // WSNZ=0: WRITE SAME of zero blocks means "to the end", where that is within the maximum below.
+  out[4] = capabilities.writeSameToEnd === true ? 0 : 0x01; // WSNZ
   out[5] = compareBlocks(device);
   putU16(out, 6, device.physicalSectorBytes / sectorBytes);
   putU32(out, 8, maximumBlocks(device));

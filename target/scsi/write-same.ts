@@ -5,8 +5,9 @@
  *
  * Zeros go to the device's `writeZeroes`; with UNMAP they may be deallocated, because an unmapped
  * block reads as zeros here (LBPRZ). Any other pattern is written as it is, UNMAP or not: the
- * standard lets a device unmap only what then reads back as the Data-Out. WSNZ=0: a count of zero means
- * "to the end", and like any count it is refused above MAXIMUM WRITE SAME LENGTH.
+ * standard lets a device unmap only what then reads back as the Data-Out. A count of zero is refused
+ * (WSNZ=1) unless the device says otherwise: then it means "to the end", and like any count it is
+ * refused above MAXIMUM WRITE SAME LENGTH.
  */
 
 import { blocksOf, inRange, lbaOf, lengthByte, unprotected } from './block-range.ts';
@@ -26,9 +27,11 @@ function hasNoData(cdb: Uint8Array): boolean {
   return u8(cdb, 0) === Opcode.writeSame16 && (u8(cdb, 1) & noDataBit) !== 0;
 }
 
-function countOf(unit: LogicalUnit, cdb: Uint8Array): number {
+/** Zero: there is no such count here. */
+function countOf({ device }: LogicalUnit, cdb: Uint8Array): number {
   const blocks = blocksOf(cdb);
-  return blocks === 0 ? unit.device.sectors - lbaOf(cdb) : blocks;
+  const toEnd = blocks === 0 && device.capabilities.writeSameToEnd === true;
+  return toEnd ? device.sectors - lbaOf(cdb) : blocks;
 }
 
 export function startWriteSame(unit: LogicalUnit, task: Task): boolean {
@@ -42,7 +45,7 @@ export function startWriteSame(unit: LogicalUnit, task: Task): boolean {
   if (!inRange(unit, task, lba, Math.max(1, blocksOf(cdb)))) return false;
   const blocks = countOf(unit, cdb);
   const { sectorBytes } = unit.device;
-  if (blocks > scsiLimits.writeSameBytes / sectorBytes) {
+  if (blocks === 0 || blocks > scsiLimits.writeSameBytes / sectorBytes) {
     return unit.badField(task, lengthByte(cdb));
   }
   task.offset = lba * sectorBytes;

@@ -99,7 +99,7 @@ test('B0h announces the limits', async (t) => {
   const world = await ready({ capabilities: { atomicBytes: 4096, unmapGranularity: 4096 } });
   t.deepEqual(
     await page(world, 'b0'),
-    hex(`00 b0 003c 00 80 0008 00002000 00000800 00000000 00100000 00000100 00000008 80000000
+    hex(`00 b0 003c 01 80 0008 00002000 00000800 00000000 00100000 00000100 00000008 80000000
       0000000000008000 00000008 00000008 00000001 00000000 00000000`),
   );
   const thick = await ready({ capabilities: { thin: false } });

@@ -56,6 +56,7 @@ const rows: readonly (readonly [string, string, number | null, string, string])[
   ['WRITE SAME(16) with NDOB', '93 09 0000000000000000 00000008', null, '00', ''],
   ['WRITE SAME(10) with PBDATA', '41 04 00000000 00 0001', sector, '02 05/2400', 'cdb 1.2'],
   ['UNMAP with ANCHOR', '42 01 00000000 00 0018', 24, '02 05/2400', 'cdb 1.0'],
+  ['WRITE SAME(10) of nothing (WSNZ)', '41 00 00000000 00 0000', sector, '02 05/2400', 'cdb 7'],
   ['UNMAP of no list', '42 00 00000000 00 0000', null, '00', ''],
   ['UNMAP with a cut header', '42 00 00000000 00 0007', 7, '02 05/1a00', ''],
   ['COMPARE AND WRITE of nothing', '89 00 0000000000000000 000000 00', 0, '00', ''],

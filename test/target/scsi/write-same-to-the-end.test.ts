@@ -1,9 +1,10 @@
-/** WRITE SAME of zero blocks reaches to the last block (SBC-3 5.43 with WSNZ=0), within the maximum length. */
+/** WRITE SAME of zero blocks reaches to the last block where the device says so (SBC-3 5.43, WSNZ=0), within the maximum length. */
 import test from 'ava';
 import { scsiLimits } from '../../../target/scsi/limits.ts';
 import { sector, verdict, World } from './kit.ts';
 
 const bytes = 64 * sector;
+const capabilities = { writeSameToEnd: true };
 const last = (bytes / sector - 1).toString(16).padStart(8, '0');
 
 for (const [name, command] of [
@@ -11,7 +12,7 @@ for (const [name, command] of [
   ['16', '93 00 0000000000000001 00000000'],
 ] as const) {
   test(`WRITE SAME(${name})`, async (t) => {
-    const world = new World({ bytes });
+    const world = new World({ bytes, capabilities });
     await world.attach(world.a);
     const out = new Uint8Array(sector).fill(0x5a);
     t.is(verdict(await world.run(command, { out })), '00');
@@ -26,7 +27,7 @@ for (const [name, command] of [
 }
 
 test('the last block, the end itself, and beyond', async (t) => {
-  const world = new World({ bytes });
+  const world = new World({ bytes, capabilities });
   await world.attach(world.a);
   const out = new Uint8Array(sector);
   t.is(verdict(await world.run(`41 00 ${last} 00 0000`, { out })), '00');
@@ -35,7 +36,7 @@ test('the last block, the end itself, and beyond', async (t) => {
 });
 
 test('what VPD page B0h says: WSNZ=0, and the maximum holds for the rest of a large unit', async (t) => {
-  const world = new World({ bytes: scsiLimits.writeSameBytes + sector });
+  const world = new World({ bytes: scsiLimits.writeSameBytes + sector, capabilities });
   await world.attach(world.a);
   const page = await world.run('12 01 b0 00ff');
   t.is((page.data[4] ?? 0) & 1, 0);
