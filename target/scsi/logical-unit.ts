@@ -80,6 +80,11 @@ export class LogicalUnit implements Unit, DeviceListener {
     return this.mode.descriptorSense;
   }
 
+  /** TAS of the control mode page. */
+  get tellsAborts(): boolean {
+    return this.mode.taskAbortedStatus;
+  }
+
   close(): void {
     this.#stopListening();
   }
