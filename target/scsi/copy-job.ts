@@ -57,7 +57,7 @@ export class CopyJob extends Job {
     this.#record = record;
   }
 
-  /** Why the copy must not go on; asked before every call, and before what was read is used. */
+  /** Why the copy must not go on; asked before every call, so also before what was read is written. */
   protected refusal(): SenseCode | null {
     return null;
   }
@@ -188,9 +188,7 @@ export class CopyJob extends Job {
 
   protected stepped(): void {
     if (!this.#writing) {
-      const code = this.refusal();
-      if (code !== null) this.stop(code, this.detail());
-      else this.#gather();
+      this.#gather();
       return;
     }
     const segment = this.#segments[this.#index];

@@ -244,6 +244,10 @@ for (const [name, end] of ends) {
         out: Buffer.alloc(2048 * sector, 7),
       });
     t.is(verdict(await write()), '08', 'BUSY while it may still land');
+    const one = segment({ blocks: 1, from: 0, to: 8192 });
+    const copy = list([cscd(world.device.identity.naa)], [one]);
+    const copying = world.run(xcopy(copy.length), { from: world.b, out: copy });
+    t.is(verdict(await copying), '08', 'nor does a copy come before it');
     await turn();
     await turn();
     t.is(world.device.calls.length, calls);
