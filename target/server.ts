@@ -11,6 +11,7 @@ import { type Clock, realClock } from './clock.ts';
 import { checkLimits, defaultLimits, type Limits } from './limits.ts';
 import { Portal } from './portal.ts';
 import type { Nexus } from './scsi/nexus.ts';
+import { RodTokens } from './scsi/rod-tokens.ts';
 import { ScsiTarget } from './scsi/scsi-target.ts';
 import { BufferPool, WriteBudget } from './session/buffers.ts';
 import type { ChapPolicy } from './session/chap-exchange.ts';
@@ -72,6 +73,8 @@ export class IscsiServer implements ConnectionHub {
   readonly #nowhere: ScsiTarget;
   readonly #goneWatchers = new Map<Session, (() => void)[]>();
   readonly #admission: Admission;
+  /** One for all targets: a host copies from the disk of one to the disk of another. */
+  readonly #rodTokens: RodTokens;
   #closing = false;
 
   constructor(options: IscsiServerOptions = {}) {
@@ -90,6 +93,7 @@ export class IscsiServer implements ConnectionHub {
       clock: this.clock,
       log: this.log,
     });
+    this.#rodTokens = new RodTokens({ clock: this.clock });
     this.#nowhere = new ScsiTarget({ name: '', ...portOf(PORTAL_GROUP), clock: this.clock });
   }
 
@@ -100,7 +104,11 @@ export class IscsiServer implements ConnectionHub {
     const name = normalName(options.name);
     if (name === null) throw new RangeError(`"${options.name}" is no iSCSI name (RFC 7143 4.2.7)`);
     if (this.#targets.has(name)) throw new RangeError(`target ${name} exists already`);
-    const port = { ...portOf(PORTAL_GROUP), ports: () => this.#targetPorts() };
+    const port = {
+      ...portOf(PORTAL_GROUP),
+      ports: () => this.#targetPorts(),
+      rodTokens: this.#rodTokens,
+    };
     const target = new Target(options, name, port, this.clock);
     target.scsi.onAbortTasks = (nexus, lun, done) => this.#abortTasks(target, nexus, lun, done);
     target.scsi.onSettle = (lun, nexuses, done) => this.#settle(target, nexuses, lun, done);

@@ -73,7 +73,11 @@ export function groupOf(alua: Alua, nexus: Nexus): PortGroup | null {
 }
 
 /** Why `command` is refused through the port of `nexus` (SPC-4 5.15.2), or null. */
-export function aluaRefusal(alua: Alua, nexus: Nexus, command: Command): SenseCode | null {
+export function aluaRefusal(
+  alua: Alua,
+  nexus: Nexus,
+  command: Pick<Command, 'whileStandby' | 'whileUnavailable'>,
+): SenseCode | null {
   const state = groupOf(alua, nexus)?.state ?? AluaState.optimized;
   if (state === AluaState.optimized || state === AluaState.nonOptimized) return null;
   if (command.whileUnavailable) return null;

@@ -1,6 +1,6 @@
 /**
- * The work of an EXTENDED COPY: segment after segment, in pieces of one scratch buffer, read from the
- * source and written to the destination.
+ * The work of an EXTENDED COPY and of a WRITE USING TOKEN: segment after segment, in pieces of one scratch
+ * buffer, read from the source and written to the destination.
  *
  * Before every piece both units are asked again whether a reservation keeps the copy out and whether
  * the destination is write-protected now. What the source never allocated is zeroed, so a thin disk's
@@ -13,18 +13,23 @@ import { type DeviceError, DeviceErrorCode } from './device.ts';
 import { Job } from './job.ts';
 import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
+import type { Extent } from './rod-token.ts';
 import { SanitizeState } from './sanitize.ts';
-import { Sense } from './sense.ts';
+import { Sense, type SenseCode, type SenseDetail } from './sense.ts';
 import { ScsiStatus } from './status.ts';
 import type { Task } from './task.ts';
 
-/** A checked segment; offsets and length in bytes. */
+/** A checked segment; offsets and lengths in bytes. */
 export interface CopySegment {
-  readonly source: LogicalUnit;
+  /** Null: zeros are written. */
+  readonly source: LogicalUnit | null;
   readonly destination: LogicalUnit;
+  /** Where in the source; with `extents`, how far into them. */
   readonly from: number;
   readonly to: number;
   readonly bytes: number;
+  /** The data lies there, one after the other; what is beyond them is zeros. */
+  readonly extents?: readonly Extent[];
 }
 
 export class CopyJob extends Job {
@@ -32,9 +37,12 @@ export class CopyJob extends Job {
   readonly #record: CopyRecord | null;
   #index = 0;
   #done = 0;
+  /** The piece at work, and how much of it the scratch holds. */
   #length = 0;
-  /** The scratch holds the piece of `#length` bytes; it is to be written. */
-  #filled = false;
+  #got = 0;
+  /** The read under way: bytes that are wanted, and those before them that came along. */
+  #wanted = 0;
+  #lead = 0;
   /** The call under way ends a piece: it writes. */
   #writing = false;
 
@@ -49,28 +57,71 @@ export class CopyJob extends Job {
     this.#record = record;
   }
 
+  /** Why the copy must not go on; asked before every call, so also before what was read is written. */
+  protected refusal(): SenseCode | null {
+    return null;
+  }
+
+  /** Asked between pieces. False: it is enough, and no failure. */
+  protected goesOn(): boolean {
+    return true;
+  }
+
+  /** So many bytes more are at the destination. */
+  protected moved(bytes: number): void {
+    if (this.#record) this.#record.bytes += bytes;
+  }
+
+  /** What the sense data says besides its code. */
+  protected detail(): SenseDetail {
+    return { segment: this.#index };
+  }
+
+  /** Whether all segments are done. */
+  protected get whole(): boolean {
+    return this.#index === this.#segments.length;
+  }
+
   protected step(): boolean {
     while (this.#segments[this.#index]?.bytes === 0) this.#next();
     const segment = this.#segments[this.#index];
     if (segment === undefined || !this.#allowed(segment)) return false;
-    if (this.#filled) {
-      this.#filled = false;
-      this.#enter(segment);
-      const data = this.scratch.subarray(0, this.#length);
-      segment.destination.device.write(segment.to + this.#at(segment), data, false, this);
-      return true;
+    const { device } = segment.destination;
+    if (this.#length === 0) {
+      if (!this.goesOn()) return false;
+      this.#length = pieceOf(segment, segment.bytes - this.#done);
+      if (this.#isHole(segment)) {
+        this.#enter(segment);
+        device.writeZeroes(
+          segment.to + this.#at(segment),
+          this.#length,
+          device.capabilities.thin,
+          this,
+        );
+        return true;
+      }
     }
-    this.#length = Math.min(scsiLimits.pieceBytes, segment.bytes - this.#done);
-    const at = this.#at(segment);
-    const from = segment.source.device;
-    if (from.capabilities.thin && !this.#isMapped(segment.from + at, segment)) {
-      const { device } = segment.destination;
-      this.#enter(segment);
-      device.writeZeroes(segment.to + at, this.#length, device.capabilities.thin, this);
-      return true;
+    if (this.#got < this.#length && this.#fill(segment)) return true;
+    this.#enter(segment);
+    const data = this.scratch.subarray(0, this.#length);
+    device.write(segment.to + this.#at(segment), data, false, this);
+    return true;
+  }
+
+  /** Reads on until the piece is whole; false: it is. */
+  #fill(segment: CopySegment): boolean {
+    const part = partOf(segment, this.#at(segment) + this.#got, this.#length - this.#got);
+    if (part === null || segment.source === null) {
+      this.scratch.fill(0, this.#got, this.#length);
+      this.#got = this.#length;
+      return false;
     }
+    const { device } = segment.source;
+    const whole = wholeSectors(part, device.sectorBytes);
+    this.#wanted = part.bytes;
+    this.#lead = part.from - whole.from;
     this.#writing = false;
-    from.read(segment.from + at, this.#length, this.scratch, 0, this);
+    device.read(whole.from, whole.bytes, this.scratch, this.#got, this);
     return true;
   }
 
@@ -88,47 +139,74 @@ export class CopyJob extends Job {
   #allowed(segment: CopySegment): boolean {
     const { source, destination } = segment;
     const { nexus } = this.task;
-    if (source.bars(Access.read, nexus) || destination.bars(Access.write, nexus)) {
+    if (source?.bars(Access.read, nexus) || destination.bars(Access.write, nexus)) {
       this.task.status = ScsiStatus.reservationConflict;
       return false;
     }
+    if (destination.background.lingering > 0) {
+      this.task.status = ScsiStatus.busy;
+      return false;
+    }
     const sanitized =
-      source.sanitize.state !== SanitizeState.none ||
+      (source !== null && source.sanitize.state !== SanitizeState.none) ||
       destination.sanitize.state !== SanitizeState.none;
-    const code = sanitized ? Sense.cscdNotReachable : destination.protection({ readOnly: false });
-    if (code !== null) this.unit.check(this.task, code, { segment: this.#index });
+    let code = this.refusal();
+    code ??= sanitized ? Sense.cscdNotReachable : destination.protection({ readOnly: false });
     // The size may have changed as well; a device is never asked beyond it.
-    const end =
-      segment.from + segment.bytes > source.device.sectors * source.device.sectorBytes ||
-      segment.to + segment.bytes > destination.device.sectors * destination.device.sectorBytes;
-    if (end) this.unit.check(this.task, Sense.copyAborted, { segment: this.#index });
-    return code === null && !end;
+    if (endOf(segment) > sizeOf(source) || segment.to + segment.bytes > sizeOf(destination)) {
+      code ??= Sense.copyAborted;
+    }
+    if (code !== null) this.unit.check(this.task, code, this.detail());
+    return code === null;
   }
 
   /** The offset of the piece within the segment. */
   #at(segment: CopySegment): number {
     const backwards =
-      segment.source.device === segment.destination.device && segment.to > segment.from;
+      segment.extents === undefined &&
+      segment.source?.device === segment.destination.device &&
+      segment.to > segment.from;
     return backwards ? segment.bytes - this.#done - this.#length : this.#done;
   }
 
-  #isMapped(offset: number, segment: CopySegment): boolean {
-    const { mapped, length } = segment.source.device.allocation(offset, this.#length);
-    return mapped || length < this.#length;
+  /** Whether nothing of the piece is allocated at its source. */
+  #isHole(segment: CopySegment): boolean {
+    if (segment.source === null) return true;
+    const { device } = segment.source;
+    if (!device.capabilities.thin) return false;
+    let seen = 0;
+    while (seen < this.#length) {
+      const part = partOf(segment, this.#at(segment) + seen, this.#length - seen);
+      if (part === null) return true;
+      const whole = wholeSectors(part, device.sectorBytes);
+      const { mapped, length } = device.allocation(whole.from, whole.bytes);
+      if (mapped || length < whole.bytes) return false;
+      seen += part.bytes;
+    }
+    return true;
   }
 
   protected stepped(): void {
     if (!this.#writing) {
-      this.#filled = true;
+      this.#gather();
       return;
     }
     const segment = this.#segments[this.#index];
     assert(segment);
     this.#leave();
     this.#done += this.#length;
-    if (this.#record) this.#record.bytes += this.#length;
+    this.moved(this.#length);
+    this.#length = 0;
+    this.#got = 0;
     if (this.#done < segment.bytes) return;
     this.#next();
+  }
+
+  /** The read has come: what was read along goes out from before what was wanted. */
+  #gather(): void {
+    const from = this.#got + this.#lead;
+    if (this.#lead > 0) this.scratch.copyWithin(this.#got, from, from + this.#wanted);
+    this.#got += this.#wanted;
   }
 
   #next(): void {
@@ -145,15 +223,54 @@ export class CopyJob extends Job {
       error.code === DeviceErrorCode.noSpace
         ? Sense.spaceAllocationFailed
         : Sense.thirdPartyFailure;
-    this.stop(code, { segment: this.#index });
+    this.stop(code, this.detail());
     return true;
   }
 
   protected override ended(): void {
     if (this.#record === null) return;
-    const whole = this.#index === this.#segments.length && this.task.status === ScsiStatus.good;
+    const whole = this.whole && this.task.status === ScsiStatus.good;
     this.#record.state = whole ? CopyState.done : CopyState.failed;
     this.#record.status = this.task.status as ScsiStatus;
     this.#record.sense = this.task.sense;
   }
+}
+
+/** How much of the `left` bytes of a segment is one piece. */
+function pieceOf(segment: CopySegment, left: number): number {
+  const { source, destination } = segment;
+  if (source === null) return Math.min(scsiLimits.zeroPieceBytes, left);
+  // Where larger sectors are cut, up to a sector comes along on either side.
+  const cut = source.device.sectorBytes > destination.device.sectorBytes;
+  return Math.min(scsiLimits.pieceBytes - (cut ? 2 * source.device.sectorBytes : 0), left);
+}
+
+/** The first bytes of `[at, at + bytes)` of a segment that lie together at its source; null: none do. */
+function partOf(segment: CopySegment, at: number, bytes: number): Extent | null {
+  let skip = segment.from + at;
+  if (segment.extents === undefined) return { from: skip, bytes };
+  for (const each of segment.extents) {
+    if (skip < each.bytes) {
+      return { from: each.from + skip, bytes: Math.min(bytes, each.bytes - skip) };
+    }
+    skip -= each.bytes;
+  }
+  return null;
+}
+
+function wholeSectors(part: Extent, sectorBytes: number): Extent {
+  const from = part.from - (part.from % sectorBytes);
+  const end = Math.ceil((part.from + part.bytes) / sectorBytes) * sectorBytes;
+  return { from, bytes: end - from };
+}
+
+/** Where the source of a segment ends; 0: there is none. */
+function endOf(segment: CopySegment): number {
+  if (segment.source === null) return 0;
+  if (segment.extents === undefined) return segment.from + segment.bytes;
+  return segment.extents.reduce((end, each) => Math.max(end, each.from + each.bytes), 0);
+}
+
+function sizeOf(unit: LogicalUnit | null): number {
+  return unit === null ? 0 : unit.device.sectors * unit.device.sectorBytes;
 }

@@ -63,6 +63,26 @@ export const scsiLimits = {
   /** Ended copies whose status is kept, per nexus and unit; the oldest goes. */
   copyRecords: 32,
 
+  /** ROD tokens that live at once, in all and of one initiator. Windows has one or two a copy and forgets
+   *  them; the bound is what a write to a disk with tokens has to look through, a few microseconds. */
+  rodTokens: 256,
+  rodTokensPerInitiator: 64,
+  /** Tokens that ended, kept so that a host is told why: 512 bytes each. */
+  rodEnded: 512,
+  /** POPULATE TOKEN and WRITE USING TOKEN: ranges of one command (Windows sends up to 64), bytes at most
+   *  and at best. Windows takes 64 MiB when nothing is said and never more than 256 MiB. */
+  rodRanges: 64,
+  rodBytes: 256 * MiB,
+  rodOptimalBytes: 64 * MiB,
+  /** Inactivity timeouts of tokens, seconds: enough for a copy engine between two of its steps. */
+  rodTimeoutSeconds: 30,
+  rodTimeoutMostSeconds: 600,
+  /** A WRITE USING TOKEN that the host waits for ends after so long with what it has done, and the host
+   *  goes on from there: Windows gives up after four seconds. */
+  rodForegroundMs: 3000,
+  /** WRITE USING TOKEN and POPULATE TOKEN with IMMED=1 under way in one unit; more are answered BUSY. */
+  rodBackground: 8,
+
   /** Groups in one SET TARGET PORT GROUPS: more than any target has portals. */
   setPortGroups: 64,
   /** Thin provisioning is told of in sets of so much: fine enough for any pool, and 4 PiB fit the field. */
@@ -86,4 +106,7 @@ assert(l.unmapDescriptors * 16 + 8 <= 0xffff, 'the list length is a 16-bit field
 assert(l.transferBytes / 512 <= 0xffff, 'a READ(10) can ask for the maximum');
 assert(l.writeSameBytes / 512 <= 0xffff, 'a WRITE SAME(10) can ask for the maximum');
 assert(l.copyDescriptorBytes + 16 <= l.copyListBytes);
+assert(536 + 16 * l.rodRanges <= l.copyListBytes);
+assert(l.rodTokensPerInitiator <= l.rodTokens && l.rodOptimalBytes <= l.rodBytes);
+assert(l.rodTimeoutSeconds <= l.rodTimeoutMostSeconds);
 assert(l.copySegmentBytes * l.copySegments <= 512 * MiB);

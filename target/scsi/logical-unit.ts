@@ -8,6 +8,7 @@
 import { strict as assert } from 'node:assert';
 import { aluaRefusal } from './alua.ts';
 import { AttentionQueue } from './attention.ts';
+import { BackgroundWork } from './background.ts';
 import { u8 } from './bytes.ts';
 import { Access, type Command } from './command.ts';
 import type { CopyRecord } from './copy-results.ts';
@@ -19,6 +20,7 @@ import { initiatorPort, type Nexus } from './nexus.ts';
 import { fieldInCdb, setCheck } from './outcome.ts';
 import type { ReservationStore } from './reservation-store.ts';
 import { Reservations } from './reservations.ts';
+import type { RodRecord } from './rod-results.ts';
 import { SanitizeState, SanitizeStatus } from './sanitize.ts';
 import { ScratchPool } from './scratch.ts';
 import { Sense, type SenseCode, type SenseDetail } from './sense.ts';
@@ -43,23 +45,28 @@ export interface NexusState {
   preventing: boolean;
   /** EXTENDED COPY commands of this nexus by list identifier (SPC-4 6.4.3.2). */
   readonly copies: Map<number, CopyRecord>;
+  /** POPULATE TOKEN and WRITE USING TOKEN of this nexus by list identifier. */
+  readonly rods: Map<number, RodRecord>;
 }
 
 export class LogicalUnit implements Unit, DeviceListener {
   readonly lun: number;
-  readonly device: BlockDevice;
+  /** To be asked for at each call: while a ROD token of it lives, one that notices changes stands here. */
+  device: BlockDevice;
   readonly target: TargetView;
   readonly mode: ModeParameters;
   readonly reservations: Reservations;
   readonly scratch: ScratchPool;
   readonly sanitize = new SanitizeStatus();
   readonly visits = new Visits();
+  readonly background = new BackgroundWork();
   /** The medium of a removable unit was ejected. */
   ejected = false;
   /** Who holds the SPC-2 RESERVE, or null. */
   legacyHolder: Nexus | null = null;
   readonly #states = new Map<Nexus, NexusState>();
   readonly #stopListening: () => void;
+  readonly #leaveRods: () => void;
 
   constructor(options: LogicalUnitOptions) {
     const { device } = options;
@@ -73,6 +80,7 @@ export class LogicalUnit implements Unit, DeviceListener {
     this.scratch = new ScratchPool((next) => this.target.soon(next));
     this.reservations = new Reservations(this, options.reservations);
     this.#stopListening = device.listen(this);
+    this.#leaveRods = this.target.rodTokens.join(this);
   }
 
   /** D_SENSE of the control mode page: which format sense data has. */
@@ -87,19 +95,28 @@ export class LogicalUnit implements Unit, DeviceListener {
 
   close(): void {
     this.#stopListening();
+    this.background.abort(null);
+    this.#leaveRods();
   }
 
   // --- nexuses and unit attentions ---
 
   attach(nexus: Nexus): void {
     assert(!this.#states.has(nexus));
-    const state = { nexus, attentions: new AttentionQueue(), preventing: false, copies: new Map() };
+    const state = {
+      nexus,
+      attentions: new AttentionQueue(),
+      preventing: false,
+      copies: new Map(),
+      rods: new Map(),
+    };
     state.attentions.post(Sense.powerOn);
     this.#states.set(nexus, state);
   }
 
   detach(nexus: Nexus): void {
     this.#states.delete(nexus);
+    this.background.abort(nexus);
     if (this.legacyHolder === nexus) this.legacyHolder = null;
   }
 
@@ -143,13 +160,19 @@ export class LogicalUnit implements Unit, DeviceListener {
   reset(code: SenseCode): void {
     this.legacyHolder = null;
     this.mode.reset();
-    for (const state of this.#states.values()) state.preventing = false;
+    this.background.abort(null);
+    for (const state of this.#states.values()) {
+      state.preventing = false;
+      state.rods.clear();
+    }
     this.post(code, null);
   }
 
   changed(change: DeviceChange): void {
-    if (change === 'capacity') this.post(Sense.capacityChanged, null);
-    else if (change === 'provisioning') this.lookAtThresholds();
+    if (change === 'capacity') {
+      this.target.rodTokens.resized(this);
+      this.post(Sense.capacityChanged, null);
+    } else if (change === 'provisioning') this.lookAtThresholds();
     else if (change === 'identity') this.post(Sense.inquiryChanged, null);
     else {
       this.post(Sense.modeChanged, null);
@@ -216,6 +239,10 @@ export class LogicalUnit implements Unit, DeviceListener {
     const code = this.#refusal(command, task.nexus);
     if (code !== null) {
       this.check(task, code);
+      return false;
+    }
+    if (command.writes && this.background.lingering > 0) {
+      task.status = ScsiStatus.busy;
       return false;
     }
     task.transfer = command.transfer;

@@ -53,3 +53,7 @@ export const Opcode = {
   readDefectData12: 0xb7,
 } as const;
 export type Opcode = (typeof Opcode)[keyof typeof Opcode];
+
+/** Service actions of EXTENDED COPY (SPC-4 table 107) and RECEIVE COPY RESULTS (table 108) besides LID1's. */
+export const ExtendedCopyAction = { populateToken: 0x10, writeUsingToken: 0x11 } as const;
+export const ReceiveCopyAction = { rodTokenInformation: 0x07 } as const;

@@ -15,6 +15,7 @@ import { LogicalUnit } from './logical-unit.ts';
 import { decodeLun, LunKind } from './lun.ts';
 import type { Nexus } from './nexus.ts';
 import { MemoryReservationStore, type ReservationStore } from './reservation-store.ts';
+import { RodTokens } from './rod-tokens.ts';
 import { Sense, type SenseCode } from './sense.ts';
 import type { CopyTarget, TargetView } from './target-view.ts';
 import type { Unit } from './unit.ts';
@@ -43,6 +44,8 @@ export interface ScsiTargetOptions {
    * After a change that no host asked for `accessChanged(null)` is to be called.
    */
   readonly alua?: Alua;
+  /** Shared by targets where a token made at one is to be good at another. Absent: one of its own. */
+  readonly rodTokens?: RodTokens;
   /** Through which long work lets others run. */
   readonly clock?: Clock;
 }
@@ -65,6 +68,7 @@ export class ScsiTarget implements TargetView {
   readonly portalGroup: number;
   readonly alua: Alua;
   readonly aluaFixed: boolean;
+  readonly rodTokens: RodTokens;
   /** Set by the transport; until then PREEMPT AND ABORT has nothing to abort. */
   onAbortTasks: AbortTasks | null = null;
   /** Set by the transport; until then a reservation answers without waiting for older writes. */
@@ -91,6 +95,7 @@ export class ScsiTarget implements TargetView {
     this.alua = options.alua ?? fixedAlua(options.portalGroup, options.relativePort, options.ports);
     this.aluaFixed = options.alua === undefined;
     this.#clock = options.clock ?? realClock;
+    this.rodTokens = options.rodTokens ?? new RodTokens({ clock: this.#clock });
   }
 
   /** Offer `device` at `lun`, 0…16383. Attached nexuses learn of it by 3F/0E. */
@@ -168,6 +173,7 @@ export class ScsiTarget implements TargetView {
   }
 
   abortTasks(nexus: Nexus, lun: number, done: () => void): void {
+    this.#units.get(lun)?.background.abort(nexus);
     if (this.onAbortTasks) this.onAbortTasks(nexus, lun, done);
     else done();
   }

@@ -2,6 +2,7 @@
 import type { Alua } from './alua.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import type { Nexus } from './nexus.ts';
+import type { RodTokens } from './rod-tokens.ts';
 
 /** A logical unit that a third-party copy may use, and how. */
 export interface CopyTarget {
@@ -26,6 +27,8 @@ export interface TargetView {
   abortTasks(nexus: Nexus, lun: number, done: () => void): void;
   /** The unit with that NAA designator, if `nexus` may use it; null: unknown or masked, nobody is told which. */
   copyTarget(nexus: Nexus, naa: Uint8Array): CopyTarget | null;
+  /** The ROD tokens that are good here. */
+  readonly rodTokens: RodTokens;
   /** Calls `done` once, when no write of `nexuses` on `lun` that began before this call can still land. */
   settle(lun: number, nexuses: readonly Nexus[], done: () => void): void;
   /** Relative target port identifiers of every target port, ascending. */

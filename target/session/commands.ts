@@ -274,7 +274,8 @@ export class Commands {
     this.tasks.working++;
     if (task.transfer === Transfer.write) {
       this.bytesWritten += length;
-      task.device!.write(task.offset, data!, task.fua, task);
+      // Asked for again: who watches the unit for changes may have come since the command began.
+      task.unit!.device!.write(task.offset, data!, task.fua, task);
     } else {
       task.unit!.execute(task, task.transfer === Transfer.out ? (data ?? NOTHING) : null);
     }

@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Nexus } from '../scsi/nexus.ts';
-import { Opcode } from '../scsi/opcode.ts';
+import { ExtendedCopyAction, Opcode } from '../scsi/opcode.ts';
 import type { ScsiTarget } from '../scsi/scsi-target.ts';
 import { Transfer } from '../scsi/task.ts';
 import { TaskFunction, type TaskRequest, TaskResponse } from '../wire/task.ts';
@@ -24,6 +24,13 @@ const waiters: ReadonlySet<number> = new Set([
   Opcode.reserve10,
   Opcode.sanitize,
 ]);
+
+/** POPULATE TOKEN waits as well, and shares its operation code with commands that write. */
+function waits(task: ScsiTask): boolean {
+  const opcode = task.cdb[0]!;
+  if (opcode !== Opcode.extendedCopy) return waiters.has(opcode);
+  return (task.cdb[1]! & 0x1f) === ExtendedCopyAction.populateToken;
+}
 
 /** A session as task management sees it: this one and the others of the target. */
 export interface ManagedSession {
@@ -118,7 +125,7 @@ export class TaskManagement {
     for (const session of sessions) {
       for (const task of tasksOn(session, scsi, lun.high, lun.low)) {
         const writes = task.state === TaskState.working && task.transfer !== Transfer.in;
-        if (writes && !waiters.has(task.cdb[0]!)) pending.add(task);
+        if (writes && !waits(task)) pending.add(task);
       }
     }
     pending.start(clock, null);

@@ -35,6 +35,14 @@ export function parameterList(random: SeededRandom, opcode: number, cdb: Buffer)
     cdb.writeUInt32BE(24, 5);
     return list;
   }
+  const action = cdb[1]! & 0x1f;
+  if (opcode === 0x83 && (action === 0x10 || action === 0x11)) {
+    const list = rodList(random, action);
+    cdb.fill(0, 2);
+    cdb[9] = random.below(2);
+    cdb.writeUInt32BE(list.length, 10);
+    return list;
+  }
   if (opcode === 0x83) {
     const list = copyList(random);
     cdb.fill(0, 1);
@@ -79,5 +87,31 @@ function copyList(random: SeededRandom): Buffer {
   list.writeUInt16BE(random.between(1, 16), segment + 10);
   list.writeUInt32BE(random.below(100), segment + 16);
   list.writeUInt32BE(random.between(120, 200), segment + 24);
+  return list;
+}
+
+/**
+ * POPULATE TOKEN and WRITE USING TOKEN parameter lists (SBC-3 5.7, 5.45). The token is the zero token or
+ * none at all: a real one would bring the data of one LUN to another, where the judge takes it for a leak.
+ */
+function rodList(random: SeededRandom, action: number): Buffer {
+  const ranges = random.between(1, 4);
+  const head = action === 0x10 ? 16 : 536;
+  const list = Buffer.alloc(head + 16 * ranges);
+  list.writeUInt16BE(list.length - 2, 0);
+  list[2] = random.chance(0.7) ? 0 : random.below(4);
+  list.writeUInt16BE(16 * ranges, head - 2);
+  if (action === 0x10) {
+    list.writeUInt32BE(random.pick([0, 1, 600]), 4);
+    list.writeUInt32BE(0x0080_0001, 8);
+  } else {
+    if (random.chance(0.3)) randomBytes(random, 512).copy(list, 16);
+    list.writeUInt32BE(random.chance(0.8) ? 0xffff_0001 : 0x0080_0001, 16);
+    list.writeUInt16BE(0x01f8, 22);
+  }
+  for (let i = 0; i < ranges; i++) {
+    list.writeUInt32BE(i * 60 + random.below(40), head + 16 * i + 4);
+    list.writeUInt32BE(random.below(20), head + 16 * i + 8);
+  }
   return list;
 }

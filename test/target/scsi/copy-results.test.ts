@@ -70,8 +70,9 @@ test('what is announced is what is enforced', async (t) => {
     );
     t.deepEqual(cut.data, params.subarray(0, size));
   }
-  const page = (await world.run('12 01 8f 00ff')).data;
+  const page = (await world.run('12 01 8f 0fff')).data;
   t.is(page.length, 4 + ((page[2] ?? 0) << 8) + (page[3] ?? 0));
-  t.is(Buffer.from(page.subarray(4, 20)).toString('hex'), '0001000c08830100840300030400' + '0000');
+  const commands = '0001 000c 0b 8303 001011 8404 00030407'.replaceAll(' ', '');
+  t.is(Buffer.from(page.subarray(40, 56)).toString('hex'), commands);
   t.is(((await world.run('12 00 00 0060')).data[5] ?? 0) & 0x08, 0x08, '3PC');
 });

@@ -17,7 +17,7 @@ async function ready(options = {}): Promise<World> {
 }
 
 async function page(world: World, code: string): Promise<Uint8Array> {
-  return (await world.run(`12 01 ${code} 00ff`)).data;
+  return (await world.run(`12 01 ${code} 0fff`)).data;
 }
 
 test('standard data', async (t) => {
