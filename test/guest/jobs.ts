@@ -64,6 +64,13 @@ export const jobs: readonly Job[] = [
     timeoutS: 300,
     servers: [petal],
   },
+  {
+    name: 'cluster-validation',
+    promise: 'what a Windows failover cluster and fence_scsi send, over two portals and restarts',
+    sizeMiB: 256,
+    timeoutS: 900,
+    servers: [petal],
+  },
 ];
 
 const directory = join(import.meta.dirname, 'jobs');
@@ -75,4 +82,5 @@ export const script = (job: Job): string => text(`${job.name}.job.sh`);
 export const library = (): Readonly<Record<string, string>> => ({
   'lib.sh': text('lib.sh'),
   'identity.sh': text('identity.sh'),
+  'nodes.sh': text('nodes.sh'),
 });
