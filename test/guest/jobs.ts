@@ -8,6 +8,8 @@ export interface Job {
   readonly promise: string;
   /** Null: the job has no target and no network. */
   readonly sizeMiB: number | null;
+  /** The job fills its pool, so it has a server of its own, with a store of this size. */
+  readonly storeSize?: string;
   readonly timeoutS: number;
   readonly servers: readonly ServerKind[];
 }
@@ -69,6 +71,28 @@ export const jobs: readonly Job[] = [
     promise: 'what a Windows failover cluster and fence_scsi send, over two portals and restarts',
     sizeMiB: 256,
     timeoutS: 900,
+    servers: [petal],
+  },
+  {
+    name: 'vaai',
+    promise: 'what ESXi sends for hardware acceleration, until the pool is full',
+    sizeMiB: 1024,
+    storeSize: '512MiB',
+    timeoutS: 900,
+    servers: [petal],
+  },
+  {
+    name: 'vaai-clone',
+    promise: 'EXTENDED COPY from one disk to another',
+    sizeMiB: 256,
+    timeoutS: 300,
+    servers: [petal],
+  },
+  {
+    name: 'odx',
+    promise: 'offloaded data transfer by tokens, within a disk and between two',
+    sizeMiB: 256,
+    timeoutS: 300,
     servers: [petal],
   },
 ];

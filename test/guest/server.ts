@@ -53,11 +53,11 @@ export class PetalServer implements GuestServer {
     this.#portals = portals;
   }
 
-  static async start(): Promise<PetalServer> {
+  static async start(storeSize = STORE_SIZE): Promise<PetalServer> {
     // Ports of our own choice: an initiator comes back to the port that it knows.
     const portals = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
     const args = portals.flatMap((portal) => ['--iscsi', portal]);
-    return new PetalServer(await Daemon.start({ storeSize: STORE_SIZE, args }), portals);
+    return new PetalServer(await Daemon.start({ storeSize, args }), portals);
   }
 
   async disk(name: string, sizeMiB: number): Promise<JobDisk> {

@@ -117,7 +117,7 @@ for path in $PATHS; do cmp /out/full-status <(full "${!path}") || fail "full sta
 is 'registrations of node a' "$(grep -c "$NODE_NAME-a,i,0x" /out/full-status)" 2
 is 'registrations of node b' "$(grep -c "$NODE_NAME-b,i,0x" /out/full-status)" 2
 pr_in --report-capabilities "$A1" >/out/capabilities
-grep -q 'Persist Through Power Loss Activated(PTPL_A): 1' /out/capabilities || fail "$(cat /out/capabilities)"
+grep -q 'Persist Through Power Loss Active(PTPL_A): 1' /out/capabilities || fail "$(cat /out/capabilities)"
 
 say '6. RESERVE type 5: registrants write through every path, a host without a key through none [VT; FS; SPC-4 5.13.9, table 65]'
 status 0 'node b leaves, first path' pr_out --register --param-rk=$KEY_B --param-aptpl "$B1"
