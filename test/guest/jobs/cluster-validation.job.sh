@@ -246,6 +246,11 @@ within 120 'the I/O of node b has ended' sh -c '! pgrep -x fio'
 grep -q 'err=' /out/victim-* || fail 'the fenced node had no error'
 dd if="$BLOCK_A1" bs=1M count=32 iflag=direct status=none | cmp -n 33554432 - /dev/zero ||
   fail 'a write of the fenced node landed after PREEMPT AND ABORT had been answered'
+# Commands that were aborted have no answer (TAS=0, SPC-4 7.5.8), so the fenced kernel has reset the unit meanwhile:
+# that reaches neither the keys nor the reservation.
+forget
+same_everywhere keys "$KEY_A $KEY_A" keys
+same_everywhere reservation "$KEY_A Write Exclusive, registrants only" reservation
 for path in B1 B2; do status 24 "the fenced node writes, $path" write_sector "${!path}" 09; done
 status 24 'the fenced node cannot come back by its old key' pr_out --register --param-rk=$KEY_B --param-sark=$KEY_B "$B1"
 status 0 'node a clears' pr_out --clear --param-rk=$KEY_A "$A1"

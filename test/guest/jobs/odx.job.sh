@@ -1,7 +1,7 @@
 # Windows' offloaded data transfer (ODX), sent by ddpt and ddptctl: POPULATE TOKEN, RECEIVE ROD TOKEN INFORMATION,
 # WRITE USING TOKEN, within a disk and between two; the token of zeros; a token that is no longer good.
-#   [OD]  Microsoft, "Offloaded Data Transfers" (Windows drivers, storage)
-#   [FSCC] MS-FSCC, STORAGE_OFFLOAD_TOKEN: 512 bytes, and the token of zeros
+#   [OD]  Microsoft, "Windows storage offloaded data transfer" (Windows drivers, storage)
+#   [OT]  Microsoft, STORAGE_OFFLOAD_TOKEN (winioctl.h): the token of zeros
 #   [DD]  ddpt(8), ddptctl(8)     SBC-3 4.28, 5.6, 5.45; SPC-4 6.26, 7.8.17 (VPD page 8Fh)
 # The addresses are in docs/guest-tests.md.
 # shellcheck shell=bash disable=SC1091
@@ -42,7 +42,7 @@ is 'the checksum' "$(read_at "$BLOCK_SECOND_B2" 16 32 | sha256sum)" "$wanted"
 status 0 'to the other disk, not waiting' ddpt --odx if="$B1" bs=512 iflag=immed oflag=immed skip=$((8 * MIB)) count=$((32 * MIB)) of="$SECOND_B1" seek=$((64 * MIB))
 is 'the checksum' "$(read_at "$BLOCK_SECOND_A2" 64 32 | sha256sum)" "$wanted"
 
-say '4. The token of zeros [FSCC; SBC-3 4.28]'
+say '4. The token of zeros [OT; SBC-3 4.28]'
 status 0 'zero 8 MiB' ddpt if=/dev/null rtype=zero bs=512 count=$((8 * MIB)) of="$A1" seek=$((96 * MIB))
 read_at "$BLOCK_B1" 96 8 | cmp -n 8388608 - /dev/zero || fail 'what was zeroed is not zero'
 

@@ -7,7 +7,7 @@
 #   [CH]  cormachogan.com, "ATS Miscompare detected between test and set HB images"
 #   [XC]  codyhosterman.com, "XCOPY Improvement in vSphere 6.0": sizes, and what RECEIVE COPY RESULTS is asked for
 #   [BK]  Broadcom KB 318923: THINPROV_NOSPACE, sense 7/27/07
-#   [SPDK] spdk/spdk issue 2001: what ESXi does when ABORT TASK is refused    SPC-4, SBC-3: the sections named
+#   SPC-4, SBC-3: the sections named
 # The addresses are in docs/guest-tests.md.
 # shellcheck shell=bash disable=SC1091
 . ./lib.sh
