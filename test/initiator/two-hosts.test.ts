@@ -1,6 +1,6 @@
 /**
  * Two hosts share a disk through two portals as failover clusters and ESXi do, encoded by libiscsi
- * (two-hosts.c, which tells the steps and their sources), with the daemon killed and restarted in between.
+ * (two-hosts/main.c tells the phases), with the daemon killed and restarted in between.
  */
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -16,9 +16,10 @@ let program = '';
 test.before('build', async () => {
   directory = await makeDirectory('petal-two-hosts-');
   program = join(directory, 'two-hosts');
-  const source = join(import.meta.dirname, 'two-hosts.c');
+  const from = join(import.meta.dirname, 'two-hosts');
+  const sources = ['main.c', 'reservations.c', 'vaai.c'].map((name) => join(from, name));
   const strict = ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror'];
-  await runOk('cc', [...strict, '-o', program, source, '-liscsi']);
+  await runOk('cc', [...strict, '-o', program, ...sources, '-liscsi']);
 });
 
 test.after.always('remove', () => removeDirectory(directory));
