@@ -5,7 +5,13 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BlockDevice, IscsiServer, RamDevice, realClock } from 'node-iscsi-target';
+import {
+  type BlockDevice,
+  defaultLimits,
+  IscsiServer,
+  RamDevice,
+  realClock,
+} from 'node-iscsi-target';
 import { DelayFilter, type DelayOptions } from 'node-iscsi-target/filters';
 import { Daemon, type DiskInfo } from '../kit/daemon.ts';
 import type { Peer } from '../kit/peer.ts';
@@ -195,10 +201,12 @@ export const configurations: readonly Configuration[] = [
   },
   {
     name: 'slow',
-    about: 'as `package`, behind the filter that delays: an overwrite lasts about 12 s',
+    about:
+      'as `package`, behind the filter that delays, so that an overwrite lasts about 12 s, and without pings, which the ' +
+      'tool leaves unanswered while it sleeps for a minute',
     suites: ['Sanitize.Reset'],
     beside: true,
-    start: () => startPackage((device) => new DelayFilter(device, slowly)),
+    start: () => startPackage((device) => new DelayFilter(device, slowly), { pingIdleMs: 300_000 }),
   },
 ];
 
@@ -273,14 +281,20 @@ async function urlsOf(daemon: Daemon, disk: DiskInfo, withChap: boolean): Promis
   return addresses.map((address) => `iscsi://${login}${address}/${disk.iqn}/${disk.lun}${query}`);
 }
 
+interface PackageVariant {
+  readonly bytes?: number;
+  readonly toEnd?: boolean;
+  readonly pingIdleMs?: number;
+}
+
 /** In this process: the tool is another one. */
 async function startPackage(
   wrap: (device: BlockDevice) => BlockDevice,
-  { bytes = 256 * MiB, toEnd = false }: { readonly bytes?: number; readonly toEnd?: boolean } = {},
+  { bytes = 256 * MiB, toEnd = false, pingIdleMs = defaultLimits.pingIdleMs }: PackageVariant = {},
 ): Promise<ConformancePeer> {
   const name = 'iqn.2026-11.internal.petal:ram';
   const open = async () => {
-    const server = new IscsiServer();
+    const server = new IscsiServer({ limits: { pingIdleMs } });
     const capabilities = {
       sanitize: true,
       atomicBytes: MiB,
