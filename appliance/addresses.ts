@@ -10,6 +10,22 @@ export interface Address {
   readonly port: number;
 }
 
+/** An address of iSCSI and the target portal group that it is in. */
+export interface PortalAddress extends Address {
+  readonly portalGroup: number;
+}
+
+export const portalForms =
+  'HOST:PORT or HOST:PORT,GROUP, for example 192.0.2.10:3260 or [2001:db8::1]:3260,2; groups are 1…65535';
+
+/** Null when the text is neither. Group 1 unless it says another. */
+export function parsePortal(text: string): PortalAddress | null {
+  const [, where = '', group = '1'] = /^(.*?)(?:,([1-9]\d{0,4}))?$/.exec(text) ?? [];
+  const address = parseAddress(where);
+  const portalGroup = Number(group);
+  return address === null || portalGroup > 0xffff ? null : { ...address, portalGroup };
+}
+
 export const addressForms = 'HOST:PORT, for example 192.0.2.10:3260 or [2001:db8::1]:3260';
 
 /** Null when the text is not an address; host names are letters, digits, dots and dashes. */

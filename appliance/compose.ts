@@ -121,8 +121,7 @@ export class Daemon implements Control {
     const { iscsi, api } = this.config;
     this.#iscsi = await Promise.all(
       iscsi.map(async (address) => {
-        const { host, port } = address;
-        return await server.listen({ host, port }).catch((error: unknown) => {
+        return await server.listen(address).catch((error: unknown) => {
           throw listenError(error, address, '--iscsi');
         });
       }),

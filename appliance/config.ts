@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import Conf from 'conf';
-import type { Address } from './addresses.ts';
+import type { PortalAddress } from './addresses.ts';
 import { configName, dataPaths, defaultDataDirectory, defaultDataText } from './paths.ts';
 import {
   type Config,
@@ -73,7 +73,7 @@ export function readConfig(argv: readonly string[]): Config | Stop {
   };
 }
 
-function addresses(said: readonly Said[]): Address[] {
+function addresses(said: readonly Said[]): PortalAddress[] {
   const { check, byDefault } = settings.iscsi;
   if (said.length === 0) return [check(byDefault)];
   return said.map((one) => checked(settings.iscsi, check, one));

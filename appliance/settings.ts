@@ -3,7 +3,14 @@
  * allowed, default, and how a text becomes a value. Flags, file, help and messages all come from
  * this table, so they cannot disagree.
  */
-import { type Address, addressForms, parseAddress } from './addresses.ts';
+import {
+  type Address,
+  addressForms,
+  type PortalAddress,
+  parseAddress,
+  parsePortal,
+  portalForms,
+} from './addresses.ts';
 import { limits } from './limits.ts';
 import { isIqnBase } from './names.ts';
 import { formatSize, parseSize, SizeError, sizeForms } from './sizes.ts';
@@ -15,7 +22,7 @@ export type LogLevel = (typeof logLevels)[number];
 export interface Config {
   /** Absolute. */
   readonly dataDirectory: string;
-  readonly iscsi: readonly Address[];
+  readonly iscsi: readonly PortalAddress[];
   readonly api: Address;
   /** Absolute path of a file, a directory or a block device. */
   readonly store: string;
@@ -53,6 +60,12 @@ export interface Setting {
 
 const text = { type: 'string', minLength: 1, maxLength: 4096 };
 
+function toPortal(value: string): PortalAddress {
+  const portal = parsePortal(value);
+  if (portal === null) throw new ConfigError('not a portal');
+  return portal;
+}
+
 function toAddress(value: string): Address {
   const address = parseAddress(value);
   if (address === null) throw new ConfigError('not an address');
@@ -88,13 +101,13 @@ function toIqnBase(value: string): string {
 /** By the key in the configuration file. */
 export const settings = {
   iscsi: {
-    flag: '--iscsi <HOST:PORT>',
-    describe: 'serve iSCSI here; may be given several times',
-    allowed: addressForms,
+    flag: '--iscsi <HOST:PORT[,GROUP]>',
+    describe: 'serve iSCSI here, in a portal group; may be given several times',
+    allowed: portalForms,
     byDefault: '127.0.0.1:3260',
     schema: { type: 'array', items: text, minItems: 1, maxItems: limits.portals },
     repeat: true,
-    check: toAddress,
+    check: toPortal,
   },
   api: {
     flag: '--api <HOST:PORT>',

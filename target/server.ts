@@ -376,8 +376,7 @@ export class IscsiServer implements ConnectionHub {
         (inDiscovery || target.scsi === facts.scsi) &&
         target.access(facts) !== 'none',
     );
-    const portals = this.#portals.filter((p) => p.portalGroup === connection.portalGroup);
-    return discoveryPairs(visible, portals, connection.stream, connection.portalGroup);
+    return discoveryPairs(visible, this.#portals, connection.stream, connection.portalGroup);
   }
 
   *siblings(session: Session): Iterable<Session> {

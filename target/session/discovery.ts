@@ -1,6 +1,6 @@
 /**
  * The answer to SendTargets (RFC 7143 appendix C): for each target its name, and its addresses in
- * the portal group through which it was asked.
+ * every portal group, so that a host finds all of its paths through any of them.
  *
  * Only addresses that work for the one who asks: a portal on loopback is told to hosts that came over
  * loopback, the others to the rest. A portal on a wildcard address is told as the address by which
@@ -12,9 +12,10 @@ import { isLoopback, isWildcard, withPort } from './addresses.ts';
 export interface DiscoveryPortal {
   readonly host: string;
   readonly port: number;
+  readonly portalGroup: number;
 }
 
-/** `local`: the connection's own end. */
+/** `local`: the connection's own end, and `portalGroup` its group. */
 export function discoveryPairs(
   targets: readonly { readonly name: string }[],
   portals: readonly DiscoveryPortal[],
@@ -23,15 +24,17 @@ export function discoveryPairs(
 ): Pair[] {
   const inside = isLoopback(local.localAddress);
   const addresses = new Set<string>();
-  for (const { host, port } of portals) {
-    if (isWildcard(host)) addresses.add(withPort(local.localAddress, port));
-    else if (isLoopback(host) === inside) addresses.add(withPort(host, port));
+  for (const { host, port, portalGroup: group } of portals) {
+    if (isWildcard(host)) addresses.add(`${withPort(local.localAddress, port)},${group}`);
+    else if (isLoopback(host) === inside) addresses.add(`${withPort(host, port)},${group}`);
   }
-  if (addresses.size === 0) addresses.add(withPort(local.localAddress, local.localPort));
+  if (addresses.size === 0) {
+    addresses.add(`${withPort(local.localAddress, local.localPort)},${portalGroup}`);
+  }
   const pairs: Pair[] = [];
   for (const target of targets) {
     pairs.push(['TargetName', target.name]);
-    for (const where of addresses) pairs.push(['TargetAddress', `${where},${portalGroup}`]);
+    for (const where of addresses) pairs.push(['TargetAddress', where]);
   }
   return pairs;
 }

@@ -97,14 +97,16 @@ test('flags win over the file, the file over defaults', async (t) => {
   const flags = ['--data', directory, '--api', '127.0.0.1:9', '--iscsi', '127.0.0.1:8', '--wipe'];
   const config = readConfig(flags);
   t.like(config, { api: { host: '127.0.0.1', port: 9 }, wipe: true });
-  t.deepEqual('exit' in config ? null : config.iscsi, [{ host: '127.0.0.1', port: 8 }]);
+  t.deepEqual('exit' in config ? null : config.iscsi, [
+    { host: '127.0.0.1', port: 8, portalGroup: 1 },
+  ]);
 });
 
 test('without flags and file the defaults hold, on loopback', async (t) => {
   const directory = join(await temporaryDirectory(t), 'deep', 'data');
   t.deepEqual(readConfig(['--data', directory]), {
     dataDirectory: directory,
-    iscsi: [{ host: '127.0.0.1', port: 3260 }],
+    iscsi: [{ host: '127.0.0.1', port: 3260, portalGroup: 1 }],
     api: { host: '127.0.0.1', port: 3280 },
     store: join(directory, 'store.petal'),
     storeSizeBytes: null,

@@ -181,7 +181,7 @@ export const configurations: readonly Configuration[] = [
   },
   {
     name: 'two-portals',
-    about: 'two portals, the second path through the second',
+    about: 'two portals in two portal groups, the second path through the second',
     suites: ['MultipathIO', ...reservations, ...iscsi],
     start: () => startDaemon('two-portals', [], { portals: 2 }),
   },
@@ -228,7 +228,7 @@ async function startDaemon(
 ): Promise<ConformancePeer> {
   // Twice the LUN: a log-structured store keeps segments back for the cleaner.
   const storeSize = `${(2 * LUN_BYTES) / MiB + 1024}MiB`;
-  const args = portals === 2 ? ['--iscsi', '127.0.0.1:0'] : [];
+  const args = portals === 2 ? ['--iscsi', '127.0.0.1:0,2'] : [];
   const daemon = await Daemon.start({ storeSize, args });
   try {
     const disk = await daemon.createDisk('peer', `${LUN_BYTES / MiB}MiB`, ...flags);

@@ -6,7 +6,7 @@ import { Host, ManualClock, pairs, world } from '../session/kit.ts';
 
 interface Case {
   local: string;
-  portals: [string, number][];
+  portals: [string, number, number?][];
   told: string[];
 }
 
@@ -28,6 +28,14 @@ const cases: Record<string, Case> = {
       ['2001:db8::2', 3260],
     ],
     told: ['192.0.2.2:3260,1', '[2001:db8::2]:3260,1'],
+  },
+  'every portal group, each address with its own': {
+    local: '192.0.2.2',
+    portals: [
+      ['192.0.2.2', 3260],
+      ['198.51.100.2', 3260, 2],
+    ],
+    told: ['192.0.2.2:3260,1', '198.51.100.2:3260,2'],
   },
   'a wildcard is the address that was reached': {
     local: '192.0.2.2',
@@ -56,7 +64,7 @@ for (const [name, { local, portals, told }] of Object.entries(cases)) {
   test(name, (t) => {
     const found = discoveryPairs(
       [{ name: 'iqn.2026-11.test:a' }],
-      portals.map(([host, port]) => ({ host, port })),
+      portals.map(([host, port, portalGroup = 1]) => ({ host, port, portalGroup })),
       { localAddress: local, localPort: 4000 },
       1,
     );
