@@ -14,6 +14,7 @@ import { Portal } from './portal.ts';
 import type { Nexus } from './scsi/nexus.ts';
 import { RodTokens } from './scsi/rod-tokens.ts';
 import { ScsiTarget } from './scsi/scsi-target.ts';
+import { Sense } from './scsi/sense.ts';
 import type { CopyTarget } from './scsi/target-view.ts';
 import { BufferPool, WriteBudget } from './session/buffers.ts';
 import type { ChapPolicy } from './session/chap-exchange.ts';
@@ -114,6 +115,9 @@ export class IscsiServer implements ConnectionHub {
     };
     const target: Target = new Target(options, name, port, this.clock);
     target.scsi.onAbortTasks = (nexus, lun, done) => this.#abortTasks(target, nexus, lun, done);
+    target.scsi.onLunsChanged = () => {
+      for (const session of this.#sessionsOf(target)) session.scsiEvent(Sense.lunsChanged);
+    };
     target.scsi.onSettle = (lun, nexuses, done) => this.#settle(target, nexuses, lun, done);
     this.#targets.set(name, target);
     return target;

@@ -73,6 +73,8 @@ export class ScsiTarget implements TargetView {
   onAbortTasks: AbortTasks | null = null;
   /** Set by the transport; until then a reservation answers without waiting for older writes. */
   onSettle: Settle | null = null;
+  /** Set by the transport, which may tell hosts before they send a command. */
+  onLunsChanged: (() => void) | null = null;
   readonly #units = new Map<number, LogicalUnit>();
   readonly #copyTargets: ScsiTargetOptions['copyTargets'];
   readonly #nexuses = new Set<Nexus>();
@@ -111,6 +113,7 @@ export class ScsiTarget implements TargetView {
     this.#post(Sense.lunsChanged);
     this.#units.set(lun, unit);
     if (lun === 0) this.#zero = unit;
+    this.onLunsChanged?.();
   }
 
   /** Take `lun` away. Commands already started end by themselves; later ones find no such LUN. */
@@ -121,6 +124,7 @@ export class ScsiTarget implements TargetView {
     if (lun === 0) this.#zero = this.#absent;
     unit.close();
     this.#post(Sense.lunsChanged);
+    this.onLunsChanged?.();
   }
 
   /** The LUNs offered, ascending. */

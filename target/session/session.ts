@@ -7,6 +7,7 @@
  */
 import type { Nexus } from '../scsi/nexus.ts';
 import type { ScsiTarget } from '../scsi/scsi-target.ts';
+import { encodeSense, type SenseCode } from '../scsi/sense.ts';
 import {
   AsyncEvent,
   LogoutReason,
@@ -17,6 +18,7 @@ import {
   putLogoutResponse,
   putNopIn,
   putReject,
+  putScsiEvent,
   RejectReason,
 } from '../wire/control.ts';
 import { targetTransferTag } from '../wire/data.ts';
@@ -277,6 +279,15 @@ export class Session implements ManagedSession {
   /** The same of its connection, which the message names (event 2). */
   announceConnectionDrop(): void {
     this.#announce(AsyncEvent.connectionDrop, this.facts.cid);
+  }
+
+  /** Something befell the LUNs of the target; what it was is in the unit attentions, too. */
+  scsiEvent(code: SenseCode): void {
+    if (this.#phase !== 'open') return;
+    const sense = encodeSense(code, false);
+    const at = this.#out.reserve(sense.length + 2);
+    putScsiEvent(this.#out.bytes, at, sense, this.#out.dataAt);
+    this.#out.seal(at, sense.length + 2, Stat.advance);
   }
 
   #announce(event: AsyncEvent, parameter1: number): void {

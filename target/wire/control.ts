@@ -18,7 +18,8 @@
  *   36 | AsyncEvent | VCode | Parameter1 (2) | 36 | DataSN/R2TSN or reserved             |
  *   40 | Parameter2 (2) | Parameter3 (2)|     48 | complete header of the bad PDU        |
  */
-import { putU16, putU32, u16 } from './bytes.ts';
+import { putU16, putU24, putU32, u16 } from './bytes.ts';
+import { putSense } from './command.ts';
 import { BHS_BYTES, FINAL, NO_TAG, Opcode, startHeader } from './header.ts';
 
 /** Reasons of a Reject (RFC 7143 11.17.1). */
@@ -105,6 +106,13 @@ export function putAsyncMessage(
   putU16(b, at + 38, parameter1);
   putU16(b, at + 40, parameter2);
   putU16(b, at + 42, parameter3);
+}
+
+/** SCSI asynchronous event (event 0) of LUN 0: `sense` follows its length, `dataAt` behind `at`. */
+export function putScsiEvent(b: Uint8Array, at: number, sense: Uint8Array, dataAt: number): void {
+  putAsyncMessage(b, at, AsyncEvent.scsi, 0, 0, 0);
+  putU24(b, at + 5, sense.length + 2);
+  putSense(b, at + dataAt, sense);
 }
 
 /** Reject with the 48 bytes of the refused header as its data segment, `dataAt` behind `at`. */
