@@ -141,9 +141,9 @@ export class RodTokens {
     this.#freshen(token);
   }
 
-  /** Ends `token` if its time is over. */
-  expire(token: RodToken): void {
-    if (token.uses === 0 && this.nowMs() >= token.expiresMs) this.end(token, Sense.tokenExpired);
+  /** Ends `token` if its time is over at `now`. */
+  expire(token: RodToken, now: number): void {
+    if (token.uses === 0 && now >= token.expiresMs) this.end(token, Sense.tokenExpired);
   }
 
   end(token: RodToken, why: SenseCode): void {
@@ -175,7 +175,8 @@ export class RodTokens {
   }
 
   #expire(): void {
-    for (const token of [...this.#living.values()]) this.expire(token);
+    const now = this.nowMs();
+    for (const token of [...this.#living.values()]) this.expire(token, now);
   }
 
   /** Room for one more of `initiator`: first among its own, then among all. */
@@ -228,9 +229,10 @@ class Watch implements ChangeWatcher {
   }
 
   changing(offset: number, length: number): void {
+    const now = this.#store.nowMs();
     for (const token of this.tokens) {
       if (token.covers(offset, length)) this.#store.end(token, Sense.tokenCancelled);
-      else this.#store.expire(token);
+      else this.#store.expire(token, now);
     }
   }
 
