@@ -11,19 +11,24 @@ import {
   type Completion,
   type DeviceAllocation,
   type DeviceCapabilities,
+  type DeviceChange,
   DeviceError,
   DeviceErrorCode,
   type DeviceIdentity,
   type DeviceListener,
+  type DeviceProvisioning,
 } from 'node-iscsi-target';
 import type { StorageError } from '#storage/base/errors.ts';
 import type { Done } from '#storage/map/blocks.ts';
+import { limits } from '#storage/volume/limits.ts';
 import type { Volume, VolumeListener } from '#storage/volume/volume.ts';
 import { naaHex } from './names.ts';
 import { version } from './version.ts';
 
 /** The unit of the log: what can be given back. */
 const blockBytes = 4096;
+/** The pool is looked at in steps of this: finer than hosts count it. */
+const toldBytes = 2 ** 18;
 
 /** The SCSI meaning of a storage error, of a call that changes data (`writing`) or not. */
 export function deviceError(error: StorageError, writing: boolean): DeviceError {
@@ -96,6 +101,21 @@ class Relays {
 export interface AttachOptions {
   readonly writeProtected: boolean;
   readonly removable: boolean;
+  /** Hosts may protect it from writing, all of them, by SWP of the control mode page. */
+  readonly hostProtect: boolean;
+  readonly pool: PoolView;
+  /** Replaces its key; only asked of a disk that has one. */
+  erase(): Promise<void>;
+}
+
+/** What thin disks take from. */
+export interface PoolView {
+  /** Bytes that nobody has yet. */
+  free(): number;
+  /** Bytes that a disk holds. */
+  used(): number;
+  /** Hosts are warned below so many free bytes; 0: not. */
+  readonly warnBelowBytes: number;
 }
 
 /** A virtual disk's LUN. Lives as long as its target; `close` stops it listening to the volume. */
@@ -105,14 +125,21 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   readonly physicalSectorBytes: number;
   #capabilities: DeviceCapabilities;
   readonly #volume: Volume;
+  readonly #pool: PoolView;
+  readonly #erase: () => Promise<void>;
+  /** What hosts could know of the pool, in the unit in which they are told. */
+  #told = '';
   readonly #reads = new Relays(false);
   readonly #writes = new Relays(true);
   readonly #listeners = new Set<DeviceListener>();
   readonly #unlisten: () => void;
 
-  constructor(volume: Volume, { writeProtected, removable }: AttachOptions) {
+  constructor(volume: Volume, options: AttachOptions) {
+    const { writeProtected, removable, hostProtect, pool, erase } = options;
     const { record } = volume;
     this.#volume = volume;
+    this.#pool = pool;
+    this.#erase = erase;
     this.sectorBytes = record.sectorBytes;
     this.physicalSectorBytes = record.physicalSectorBytes;
     this.identity = {
@@ -130,7 +157,10 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
       writeBack: false,
       removable,
       solidState: true,
-      atomicBytes: 0,
+      hostMayChange: { writeProtect: hostProtect },
+      sanitize: record.cipherKey !== undefined,
+      cryptographicErase: record.cipherKey !== undefined,
+      atomicBytes: limits.atomicBytes,
     };
     this.#unlisten = volume.listen(this);
   }
@@ -143,7 +173,43 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   setWriteProtected(readOnly: boolean): void {
     if (readOnly === this.#capabilities.readOnly) return;
     this.#capabilities = { ...this.#capabilities, readOnly };
-    for (const listener of this.#listeners) listener.changed('capabilities');
+    this.#tell('capabilities');
+  }
+
+  setHostProtect(writeProtect: boolean): void {
+    if (writeProtect === this.#capabilities.hostMayChange?.writeProtect) return;
+    this.#capabilities = { ...this.#capabilities, hostMayChange: { writeProtect } };
+    this.#tell('capabilities');
+  }
+
+  #tell(change: DeviceChange): void {
+    for (const listener of this.#listeners) listener.changed(change);
+  }
+
+  provisioning(): DeviceProvisioning {
+    const { warnBelowBytes } = this.#pool;
+    const [usedBytes, availableBytes] = [this.#pool.used(), this.#pool.free()];
+    return { usedBytes, availableBytes, shared: true, warnBelowBytes };
+  }
+
+  /** Called from time to time: hosts are told when a mark of theirs was passed. */
+  lookAtPool(): void {
+    if (!this.#capabilities.thin) return;
+    const { usedBytes, availableBytes } = this.provisioning();
+    const now = `${Math.floor(usedBytes / toldBytes)} ${Math.floor(availableBytes / toldBytes)}`;
+    if (now === this.#told) return;
+    this.#told = now;
+    this.#tell('provisioning');
+  }
+
+  erase(done: Completion): void {
+    this.#erase().then(
+      () => done.complete(null),
+      (error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        done.complete(new DeviceError(DeviceErrorCode.failed, why));
+      },
+    );
   }
 
   get sectors(): number {
@@ -152,8 +218,7 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
 
   /** From the volume. `removed` needs no word here: the target has gone before. */
   changed(change: 'size' | 'removed'): void {
-    if (change !== 'size') return;
-    for (const listener of this.#listeners) listener.changed('capacity');
+    if (change === 'size') this.#tell('capacity');
   }
 
   close(): void {

@@ -21,6 +21,7 @@ import { Disks } from './disks.ts';
 import { Exposure } from './exposure.ts';
 import { Host } from './host.ts';
 import { hasServed, installationOf, setServed } from './installation.ts';
+import { limits } from './limits.ts';
 import { listenError } from './listen-error.ts';
 import type { Log } from './log.ts';
 import { dataPaths } from './paths.ts';
@@ -75,7 +76,19 @@ export class Daemon implements Control {
     const server = new IscsiServer({ log, discoveryChap: () => discovery.chap.policy() });
     open.defer(() => server.close());
     const reservations = await openReservations(store, log);
-    const exposure = new Exposure(server, (id) => reservations.of(id));
+    const warnBelowBytes = Math.floor(store.space.capacity * config.warnFreeShare);
+    const exposure = new Exposure({
+      server,
+      reservations: (id) => reservations.of(id),
+      pool: (record) => ({
+        free: () => store.space.free,
+        used: () => store.used(record),
+        warnBelowBytes,
+      }),
+      erase: (id) => store.catalog.erase(id),
+    });
+    const looking = setInterval(() => exposure.lookAtPool(), limits.poolLookMs);
+    open.defer(() => clearInterval(looking));
     const { iqnBase } = config;
     const disks = new Disks({ store, exposure, log, iqnBase, installation });
     disks.exposeAll();

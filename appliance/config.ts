@@ -64,6 +64,9 @@ export function readConfig(argv: readonly string[]): Config | Stop {
     cacheBytes:
       one('cacheSize', settings.cacheSize.check) ??
       settings.cacheSize.check(settings.cacheSize.byDefault),
+    warnFreeShare:
+      one('warnFree', settings.warnFree.check) ??
+      settings.warnFree.check(settings.warnFree.byDefault),
     iqnBase: one('iqnBase', settings.iqnBase.check) ?? settings.iqnBase.byDefault,
     logLevel: one<LogLevel>('logLevel', settings.logLevel.check) ?? 'info',
     wipe: flags.wipe ?? false,

@@ -45,6 +45,10 @@ export interface DiskView {
   readonly writeProtected: boolean;
   /** Hosts see a removable medium. */
   readonly removable: boolean;
+  /** Hosts may protect it from writing by a mode page. */
+  readonly hostProtect: boolean;
+  /** Hosts may erase all of it (SANITIZE): its blocks are sealed under a key of its own. */
+  readonly sanitize: boolean;
   /** ISO 8601, UTC. */
   readonly created: string;
   /** How many sessions use it. */
@@ -65,6 +69,8 @@ export interface NewDiskOptions {
   readonly sectorBytes?: 512 | 4096;
   readonly writeProtected?: boolean;
   readonly removable?: boolean;
+  readonly hostProtect?: boolean;
+  readonly sanitize?: boolean;
 }
 
 export interface DisksPorts {
@@ -112,17 +118,25 @@ export class Disks {
 
   /** INVALID, EXISTS, NO_SPACE. */
   async create(options: NewDiskOptions): Promise<DiskView> {
-    const { writeProtected = false, removable = false, ...disk } = options;
+    const {
+      writeProtected = false,
+      removable = false,
+      hostProtect = false,
+      sanitize = false,
+      ...disk
+    } = options;
     return await this.#verbs.run(async () => {
       const { iqnBase, installation, log } = this.#ports;
       const iqn = targetName(iqnBase, installation, disk.name, this.#targetNames());
       const record = await this.#catalog.create({
         ...disk,
+        erasable: sanitize,
         attributes: {
           [Attribute.iqn]: iqn,
           [Attribute.access]: '',
           ...(writeProtected ? { [Attribute.writeProtected]: '1' } : {}),
           ...(removable ? { [Attribute.removable]: '1' } : {}),
+          ...(hostProtect ? { [Attribute.hostProtect]: '1' } : {}),
         },
       });
       this.#expose(record.id);
@@ -165,14 +179,32 @@ export class Disks {
 
   /** At once, for every host; what was written before stays. */
   async setWriteProtected(name: string, on: boolean): Promise<DiskView> {
+    return await this.#switch(name, 'writeProtected', on, (record) =>
+      this.#ports.exposure.setWriteProtected(record),
+    );
+  }
+
+  /** Whether hosts may protect it from writing themselves. */
+  async setHostProtect(name: string, on: boolean): Promise<DiskView> {
+    return await this.#switch(name, 'hostProtect', on, (record) =>
+      this.#ports.exposure.setHostProtect(record),
+    );
+  }
+
+  async #switch(
+    name: string,
+    key: 'writeProtected' | 'hostProtect',
+    on: boolean,
+    apply: (record: DiskRecord) => void,
+  ): Promise<DiskView> {
     return await this.#verbs.run(async () => {
       const record = this.#living(name);
       const changed = await this.#catalog.setAttributes(record.id, (old) => ({
         ...old,
-        [Attribute.writeProtected]: on ? '1' : '',
+        [Attribute[key]]: on ? '1' : '',
       }));
-      this.#ports.exposure.setWriteProtected(changed);
-      this.#ports.log.info({ disk: record.name, on }, 'write protection changed');
+      apply(changed);
+      this.#ports.log.info({ disk: record.name, [key]: on }, 'disk changed');
       return this.#view(changed);
     });
   }
@@ -365,6 +397,8 @@ export class Disks {
       reserved: record.reserved,
       writeProtected: isOn(record, 'writeProtected'),
       removable: isOn(record, 'removable'),
+      hostProtect: isOn(record, 'hostProtect'),
+      sanitize: record.cipherKey !== undefined,
       created: isoTime(record.created),
       sessions: record.removed === null ? (counts.get(iqnOf(record)) ?? 0) : 0,
       access: accessOf(record).rules,

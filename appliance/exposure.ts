@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import type { BlockDevice, ChapPolicy, ReservationStore, SessionInfo } from 'node-iscsi-target';
 import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
 import { AccessList, type AccessMode, type AccessPeer } from './access.ts';
-import { AttachedDisk } from './attach.ts';
+import { AttachedDisk, type PoolView } from './attach.ts';
 import { ChapSettings } from './chap.ts';
 import { PetalError } from './errors.ts';
 
@@ -45,6 +45,8 @@ export const Attribute = {
   writeProtected: 'writeProtected',
   /** `1`: hosts see a removable medium; made at creation, never changed. */
   removable: 'removable',
+  /** `1`: hosts may protect it from writing by a mode page. */
+  hostProtect: 'hostProtect',
 } as const;
 
 export const lun = 0;
@@ -77,7 +79,10 @@ export function chapOf(record: DiskRecord): ChapSettings {
   return ChapSettings.parse(record.attributes[Attribute.chap], `disk '${record.name}'`);
 }
 
-export function isOn(record: DiskRecord, key: 'writeProtected' | 'removable'): boolean {
+export function isOn(
+  record: DiskRecord,
+  key: 'writeProtected' | 'removable' | 'hostProtect',
+): boolean {
   return record.attributes[Attribute[key]] === '1';
 }
 
@@ -85,15 +90,24 @@ function gateOf(record: DiskRecord): Gate {
   return { access: accessOf(record), chap: chapOf(record).policy() };
 }
 
+/** What this needs of the rest of the appliance. */
+export interface ExposurePorts {
+  readonly server: TargetServer;
+  /** Where those of the disk with this id are kept. */
+  reservations(id: string): ReservationStore;
+  pool(record: DiskRecord): PoolView;
+  /** Makes what the disk with this id holds irretrievable. */
+  erase(id: string): Promise<unknown>;
+}
+
 export class Exposure {
+  readonly #ports: ExposurePorts;
   readonly #server: TargetServer;
-  readonly #reservations: (id: string) => ReservationStore;
   readonly #exposed = new Map<string, Exposed>();
 
-  /** `reservations`: where those of the disk with this id are kept. */
-  constructor(server: TargetServer, reservations: (id: string) => ReservationStore) {
-    this.#server = server;
-    this.#reservations = reservations;
+  constructor(ports: ExposurePorts) {
+    this.#ports = ports;
+    this.#server = ports.server;
   }
 
   /** Offer a disk to hosts. */
@@ -103,6 +117,9 @@ export class Exposure {
     const device = new AttachedDisk(volume, {
       writeProtected: isOn(record, 'writeProtected'),
       removable: isOn(record, 'removable'),
+      hostProtect: isOn(record, 'hostProtect'),
+      pool: this.#ports.pool(record),
+      erase: async () => void (await this.#ports.erase(record.id)),
     });
     const door = { gate: gateOf(record) };
     const target = this.#server.addTarget({
@@ -116,7 +133,7 @@ export class Exposure {
       chap: () => door.gate.chap,
     });
     this.#exposed.set(record.id, { device, target, door });
-    target.scsi.add(lun, device, this.#reservations(record.id));
+    target.scsi.add(lun, device, this.#ports.reservations(record.id));
   }
 
   /** Take a disk away from hosts; resolves when its sessions have ended and no call is in flight. */
@@ -136,6 +153,15 @@ export class Exposure {
   /** Holds for every command from now on; hosts learn of it by a unit attention. */
   setWriteProtected(record: DiskRecord): void {
     this.#of(record).device.setWriteProtected(isOn(record, 'writeProtected'));
+  }
+
+  setHostProtect(record: DiskRecord): void {
+    this.#of(record).device.setHostProtect(isOn(record, 'hostProtect'));
+  }
+
+  /** From time to time: the store's free space may have passed a mark of some host. */
+  lookAtPool(): void {
+    for (const { device } of this.#exposed.values()) device.lookAtPool();
   }
 
   /** Hosts are shown the new name at their next login. */

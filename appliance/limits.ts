@@ -34,6 +34,9 @@ export const limits = {
   /** Listening addresses of one kind. */
   portals: 16,
 
+  /** How often the store's free space is held against the marks of hosts: soon enough to act on. */
+  poolLookMs: 1_000,
+
   /** Facts about the machine change slowly and cost CPU to collect. */
   hostRefreshMs: 10 * 60_000,
   /** First collection waits until the start is over. */

@@ -47,8 +47,13 @@ export class ReservationShelf {
     const { entries } = await directory.list(prefix);
     for (const { key, value } of entries) {
       const id = key.slice(prefix.length);
-      if (isDisk(id)) shelf.#stores.set(id, shelf.#make(id, decodeReservations(key, value)));
-      else await shelf.forget(id);
+      if (!isDisk(id)) {
+        await shelf.forget(id);
+        continue;
+      }
+      // To hosts this start is a power on, which sets PRGENERATION to zero (SPC-4 6.15.2).
+      const state = { ...decodeReservations(key, value), generation: 0 };
+      shelf.#stores.set(id, shelf.#make(id, state));
     }
     return shelf;
   }

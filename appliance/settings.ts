@@ -22,6 +22,8 @@ export interface Config {
   /** Null: the lesser of 20 GiB and half of the free space. */
   readonly storeSizeBytes: number | null;
   readonly cacheBytes: number;
+  /** Hosts of thin disks are warned when less than this share of the store is free, 0…1; 0: never. */
+  readonly warnFreeShare: number;
   readonly iqnBase: string;
   readonly logLevel: LogLevel;
   /** Take a file or block device although something else is on it. */
@@ -61,6 +63,12 @@ function toCacheBytes(value: string): number {
   const bytes = parseSize(value);
   if (bytes < limits.cacheMinBytes) throw new SizeError('too small');
   return bytes;
+}
+
+function toShare(value: string): number {
+  const match = /^(\d{1,2})%$/.exec(value);
+  if (match === null) throw new ConfigError('not a share');
+  return Number(match[1]) / 100;
 }
 
 function oneOf<T extends string>(values: readonly T[]): (value: string) => T {
@@ -119,6 +127,14 @@ export const settings = {
     byDefault: '256MiB',
     schema: text,
     check: toCacheBytes,
+  },
+  warnFree: {
+    flag: '--warn-free <SHARE>',
+    describe: 'warn hosts of thin disks when less of the store is free',
+    allowed: '0% (never) to 99%',
+    byDefault: '20%',
+    schema: text,
+    check: toShare,
   },
   iqnBase: {
     flag: '--iqn-base <IQN>',

@@ -171,6 +171,11 @@ export class StorageServer {
     return this.#blocks.usage(record.ref).mapped * 4096;
   }
 
+  /** Bytes that virtual disks can ever fill, and those that are still free. */
+  get space(): { readonly capacity: number; readonly free: number } {
+    return this.#blocks.total();
+  }
+
   status(): StorageStatus {
     const { capacity, used, reserved, free } = this.#blocks.total();
     let removed = 0;

@@ -15,6 +15,7 @@ export {
   DeviceErrorCode,
   type DeviceIdentity,
   type DeviceListener,
+  type DeviceProvisioning,
 } from './scsi/device.ts';
 export {
   type Holder,

@@ -14,6 +14,7 @@ import {
   DeviceError,
   type DeviceIdentity,
   type DeviceListener,
+  type DeviceProvisioning,
 } from './scsi/device.ts';
 
 const PIECE_BYTES = 64 * 1024;
@@ -25,6 +26,8 @@ export interface RamDeviceOptions {
   readonly physicalSectorBytes?: number;
   readonly identity?: Partial<DeviceIdentity>;
   readonly capabilities?: Partial<DeviceCapabilities>;
+  /** Hosts are warned when fewer bytes than this are left to allocate; absent: they are not. */
+  readonly warnBelowBytes?: number;
 }
 
 export class RamDevice implements BlockDevice {
@@ -34,6 +37,10 @@ export class RamDevice implements BlockDevice {
   #sectors: number;
   #capabilities: DeviceCapabilities;
   #pieces: (Uint8Array | undefined)[] = [];
+  #allocated = 0;
+  /** Allocated MiB that listeners know of. */
+  #told = 0;
+  readonly #warnBelowBytes: number;
   readonly #listeners = new Set<DeviceListener>();
 
   constructor(options: RamDeviceOptions) {
@@ -43,6 +50,7 @@ export class RamDevice implements BlockDevice {
       throw new RangeError(`size must be a multiple of ${this.sectorBytes} bytes`);
     }
     this.#sectors = options.bytes / this.sectorBytes;
+    this.#warnBelowBytes = options.warnBelowBytes ?? 0;
     this.identity = { ...randomIdentity(), ...options.identity };
     this.#capabilities = {
       readOnly: false,
@@ -143,6 +151,25 @@ export class RamDevice implements BlockDevice {
     return { mapped, length: Math.min(end, piece * PIECE_BYTES) - offset };
   }
 
+  provisioning(): DeviceProvisioning {
+    const usedBytes = this.#allocated * PIECE_BYTES;
+    const availableBytes = Math.max(0, this.#sectors * this.sectorBytes - usedBytes);
+    return { usedBytes, availableBytes, shared: false, warnBelowBytes: this.#warnBelowBytes };
+  }
+
+  /** RAM has nothing behind a cache; what changes is what hosts are told. */
+  setWriteBack(on: boolean, done: Completion): void {
+    if (on !== this.#capabilities.writeBack) this.setCapabilities({ writeBack: on });
+    done.complete(null);
+  }
+
+  /** There is no key, but RAM that was let go is not to be had again. */
+  erase(done: Completion): void {
+    this.#pieces = [];
+    this.#count(-this.#allocated);
+    done.complete(null);
+  }
+
   listen(listener: DeviceListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -158,6 +185,7 @@ export class RamDevice implements BlockDevice {
       if (piece === undefined) {
         piece = new Uint8Array(PIECE_BYTES);
         this.#pieces[index] = piece;
+        this.#count(1);
       }
       piece.set(step === data.length ? data : data.subarray(done, done + step), inPiece);
       done += step;
@@ -170,10 +198,20 @@ export class RamDevice implements BlockDevice {
       const index = Math.floor((offset + done) / PIECE_BYTES);
       const inPiece = (offset + done) % PIECE_BYTES;
       const step = Math.min(PIECE_BYTES - inPiece, length - done);
-      if (step === PIECE_BYTES) this.#pieces[index] = undefined;
-      else this.#pieces[index]?.fill(0, inPiece, inPiece + step);
+      if (step === PIECE_BYTES) {
+        if (this.#pieces[index] !== undefined) this.#count(-1);
+        this.#pieces[index] = undefined;
+      } else this.#pieces[index]?.fill(0, inPiece, inPiece + step);
       done += step;
     }
+  }
+
+  #count(pieces: number): void {
+    this.#allocated += pieces;
+    const now = Math.floor((this.#allocated * PIECE_BYTES) / 2 ** 20);
+    if (now === this.#told) return;
+    this.#told = now;
+    this.#tell('provisioning');
   }
 
   #tell(change: DeviceChange): void {

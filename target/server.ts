@@ -8,11 +8,13 @@
 import { strict as assert } from 'node:assert';
 import { Admission } from './admission.ts';
 import { type Clock, realClock } from './clock.ts';
+import { reach } from './copy-reach.ts';
 import { checkLimits, defaultLimits, type Limits } from './limits.ts';
 import { Portal } from './portal.ts';
 import type { Nexus } from './scsi/nexus.ts';
 import { RodTokens } from './scsi/rod-tokens.ts';
 import { ScsiTarget } from './scsi/scsi-target.ts';
+import type { CopyTarget } from './scsi/target-view.ts';
 import { BufferPool, WriteBudget } from './session/buffers.ts';
 import type { ChapPolicy } from './session/chap-exchange.ts';
 import { Connection, type ConnectionHub } from './session/connection.ts';
@@ -108,8 +110,9 @@ export class IscsiServer implements ConnectionHub {
       ...portOf(PORTAL_GROUP),
       ports: () => this.#targetPorts(),
       rodTokens: this.#rodTokens,
+      copyTargets: (nexus: Nexus, naa: Uint8Array) => this.#copyTarget(target, nexus, naa),
     };
-    const target = new Target(options, name, port, this.clock);
+    const target: Target = new Target(options, name, port, this.clock);
     target.scsi.onAbortTasks = (nexus, lun, done) => this.#abortTasks(target, nexus, lun, done);
     target.scsi.onSettle = (lun, nexuses, done) => this.#settle(target, nexuses, lun, done);
     this.#targets.set(name, target);
@@ -130,6 +133,7 @@ export class IscsiServer implements ConnectionHub {
     target.hide();
     this.#targets.delete(name);
     await this.#endSessions([...this.#sessionsOf(target)]);
+    await this.#copiesOver(target);
   }
 
   /**
@@ -248,6 +252,17 @@ export class IscsiServer implements ConnectionHub {
     );
   }
 
+  /** Copies that other targets command read and write here, too; they find it gone at their next piece. */
+  async #copiesOver(target: Target): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const giveUp = this.clock.after(this.limits.settleTimeoutMs, resolve);
+      target.scsi.whenUnvisited(() => {
+        giveUp();
+        resolve();
+      });
+    });
+  }
+
   /** Returns the way to call off the drop. */
   #askToLeave(sessions: readonly Session[], graceMs: number): () => void {
     for (const session of sessions) session.requestLogout(Math.ceil(graceMs / 1000));
@@ -286,6 +301,13 @@ export class IscsiServer implements ConnectionHub {
     const live = [...this.#sessionsOf(target)].filter((one) => nexuses.includes(one.nexus));
     const sessions = [...live, ...this.#registry.unsettledOf(target.name)];
     TaskManagement.settleFor(sessions, target.scsi, lunField(lun), this.clock, done);
+  }
+
+  /** For a copy commanded through `target`; a session that has gone reaches nothing. */
+  #copyTarget(target: Target, nexus: Nexus, naa: Uint8Array): CopyTarget | null {
+    const session = this.#registry.replaced(nexus);
+    if (session?.nexus !== nexus) return null;
+    return reach(target, this.#targets.values(), session.facts, nexus.readOnly, naa);
   }
 
   /** Relative target ports, ascending: one for each portal group. */

@@ -5,7 +5,7 @@
 import type { Clock } from './clock.ts';
 import type { Alua } from './scsi/alua.ts';
 import type { RodTokens } from './scsi/rod-tokens.ts';
-import { ScsiTarget } from './scsi/scsi-target.ts';
+import { ScsiTarget, type ScsiTargetOptions } from './scsi/scsi-target.ts';
 import type { ChapPolicy } from './session/chap-exchange.ts';
 import type { Redirect } from './session/redirect.ts';
 
@@ -41,6 +41,8 @@ export interface TargetPort {
   readonly relativePort: number;
   /** Relative target ports of all portal groups, ascending. */
   readonly ports?: () => readonly number[];
+  /** See ScsiTargetOptions. */
+  readonly copyTargets?: NonNullable<ScsiTargetOptions['copyTargets']>;
   /** Those of the server; absent: the target has its own. */
   readonly rodTokens?: RodTokens;
 }

@@ -28,17 +28,20 @@ export const CreateBody = Type.Object(
     sectorBytes: Type.Optional(Type.Enum([512, 4096])),
     writeProtected: Type.Optional(Type.Boolean()),
     removable: Type.Optional(Type.Boolean()),
+    hostProtect: Type.Optional(Type.Boolean()),
+    sanitize: Type.Optional(Type.Boolean()),
   },
   strict,
 );
 
-/** Exactly one change at a time: `name`, `writeProtected`, or `size` with perhaps `force`. */
+/** Exactly one change at a time; `force` only with `size`. */
 export const ChangeBody = Type.Object(
   {
     name: Type.Optional(Name),
     size: Type.Optional(Bytes),
     force: Type.Optional(Type.Boolean()),
     writeProtected: Type.Optional(Type.Boolean()),
+    hostProtect: Type.Optional(Type.Boolean()),
   },
   strict,
 );
@@ -85,6 +88,8 @@ export const Disk = Type.Object({
   reserved: Type.Boolean(),
   writeProtected: Type.Boolean(),
   removable: Type.Boolean(),
+  hostProtect: Type.Boolean(),
+  sanitize: Type.Boolean(),
   created: Type.String(),
   sessions: Type.Integer(),
   access: Type.Array(AccessRule),

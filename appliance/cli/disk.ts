@@ -1,7 +1,7 @@
 /**
  * petal disk …: virtual disks.
  */
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { DiskView } from '../disks.ts';
 import { formatSize } from '../sizes.ts';
 import { ruleWords } from './access.ts';
@@ -17,6 +17,7 @@ export function diskCommands(program: Command): void {
   resizeCommand(disk);
   renameCommand(disk);
   protectCommands(disk);
+  hostProtectCommand(disk);
   removeCommand(disk);
   undeleteCommand(disk);
 }
@@ -35,6 +36,8 @@ function createCommand(disk: Command): void {
     .option('--reserved', 'promise room for all of it (thick) instead of taking it as it fills')
     .option('--sector <BYTES>', '512 (default) or 4096: what hosts address', sectorArgument)
     .option('--write-protected', 'hosts may only read; see petal disk unprotect')
+    .option('--host-protect', 'let hosts protect it from writing by a mode page (SWP)')
+    .option('--sanitize', 'seal it under a key of its own, so that hosts may erase it (SANITIZE)')
     .option('--removable', 'show hosts a removable medium, which they may eject')
     .action(async (name: string, size: number, _options, command: Command) => {
       const options = command.optsWithGlobals<
@@ -43,6 +46,8 @@ function createCommand(disk: Command): void {
           sector?: number;
           writeProtected?: true;
           removable?: true;
+          hostProtect?: true;
+          sanitize?: true;
         }
       >();
       const made = await Client.find(options.data).call<DiskView>('POST', '/disks', {
@@ -52,6 +57,8 @@ function createCommand(disk: Command): void {
         ...(options.sector === undefined ? {} : { sectorBytes: options.sector }),
         ...(options.writeProtected ? { writeProtected: true } : {}),
         ...(options.removable ? { removable: true } : {}),
+        ...(options.hostProtect ? { hostProtect: true } : {}),
+        ...(options.sanitize ? { sanitize: true } : {}),
       });
       const kind = made.reserved ? 'reserved' : 'thin';
       answer(
@@ -128,6 +135,7 @@ function printDisk(disk: DiskView): void {
     ['kind', disk.reserved ? 'reserved: room for all of it is promised' : 'thin'],
     ['sectors', `${disk.sectorBytes} bytes`],
     ['medium', mediumOf(disk)],
+    ['hosts may', hostsMay(disk)],
     ['target', disk.iqn],
     ['lun', disk.lun],
     ['identity', disk.naa],
@@ -142,6 +150,29 @@ function printDisk(disk: DiskView): void {
 /** `fixed, write-protected`. */
 function mediumOf({ removable, writeProtected }: DiskView): string {
   return `${removable ? 'removable' : 'fixed'}${writeProtected ? ', write-protected' : ''}`;
+}
+
+function hostsMay({ hostProtect, sanitize }: DiskView): string {
+  const things = [
+    ...(hostProtect ? ['protect it from writing'] : []),
+    ...(sanitize ? ['erase all of it'] : []),
+  ];
+  return things.length === 0 ? 'neither protect nor erase it' : things.join(', ');
+}
+
+function hostProtectCommand(disk: Command): void {
+  withGlobals(disk.command('host-protect'))
+    .description('whether hosts may protect a virtual disk from writing by a mode page (SWP)')
+    .argument('<NAME>')
+    .addArgument(new Argument('<ON>').choices(['on', 'off']))
+    .action(async (name: string, on: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const path = `/disks/${part(name)}`;
+      const body = { hostProtect: on === 'on' };
+      const changed = await Client.find(options.data).call<DiskView>('PATCH', path, body);
+      const may = changed.hostProtect ? 'may' : 'may not';
+      answer(options, changed, `hosts ${may} protect ${changed.name} from writing now`);
+    });
 }
 
 function protectCommands(disk: Command): void {

@@ -25,6 +25,9 @@ export const limits = {
   groupsInFlight: 4,
   /** A group this large (blocks) is sent although another is in flight. */
   groupEagerBlocks: 32,
+  /** Blocks written at once inside one aligned run of so many are one group: all or nothing after a crash.
+   *  64 KiB is a chunk, what hosts lock and write atomically. */
+  atomicBlocks: 16,
   /** A segment's end with fewer free blocks than this is not worth a group. */
   segmentTailBlocks: 2,
 
@@ -83,6 +86,9 @@ export const limits = {
 assert.equal(limits.segmentBytes, limits.blockBytes * limits.blocksPerSegment);
 assert(limits.segmentContentBlocks <= limits.blocksPerSegment - 3, 'headers need room');
 assert(limits.groupEntries < limits.blocksPerSegment);
+assert(
+  limits.atomicBlocks <= limits.groupEntries && limits.atomicBlocks < limits.segmentContentBlocks,
+);
 assert(limits.storeBytesMin >= (limits.keptSegmentsMin + 5) * limits.segmentBytes);
 assert(limits.recentSegmentsMin > limits.groupsInFlight + 2);
 assert(limits.groupEagerBlocks <= limits.groupEntries);

@@ -57,7 +57,13 @@ export async function openEmbedded(
   }
   const newest = second === null || (first !== null && first.revision >= second.revision) ? 0 : 1;
   const alike = first?.revision === second?.revision;
-  const directory = new EmbeddedDirectory(disk, options, images[newest]!, newest, alike);
+  const slotBytes = slotBytesOf(disk);
+  const reach = images.map((image) => (image === null ? slotBytes : imageBytes(image.entries)));
+  const directory = new EmbeddedDirectory(disk, options, images[newest]!, {
+    slot: newest,
+    settled: alike,
+    reach,
+  });
   if (!alike) {
     options.log.warn(
       { slot: 1 - newest },
@@ -104,7 +110,21 @@ export class EmbeddedDirectory implements Directory {
   #failed: StorageError | null = null;
   #closed = false;
 
-  constructor(disk: Disk, options: EmbeddedOptions, image: Image, slot: number, settled: boolean) {
+  /** Bytes of each slot that may hold something: a shorter image takes what stood behind it away, so that
+   *  what was deleted, a key for instance, is gone from the disk. */
+  readonly #reach: number[];
+
+  constructor(
+    disk: Disk,
+    options: EmbeddedOptions,
+    image: Image,
+    {
+      slot,
+      settled,
+      reach,
+    }: { readonly slot: number; readonly settled: boolean; readonly reach: number[] },
+  ) {
+    this.#reach = reach;
     this.#disk = disk;
     this.#options = options;
     this.#slotBytes = slotBytesOf(disk);
@@ -193,8 +213,11 @@ export class EmbeddedDirectory implements Directory {
 
   async #write(slot: number, image: Image): Promise<void> {
     const bytes = encodeImage(this.#options.storeId, image);
+    const behind = new Uint8Array(Math.max(0, this.#reach[slot]! - bytes.length));
+    const pieces = behind.length === 0 ? [bytes] : [bytes, behind];
     try {
-      await this.#disk.write(slot * this.#slotBytes, [bytes], true);
+      await this.#disk.write(slot * this.#slotBytes, pieces, true);
+      this.#reach[slot] = bytes.length;
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       this.#failed = new StorageError('DISK_FAILED', `the Directory cannot be written: ${why}`, {

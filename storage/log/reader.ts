@@ -12,9 +12,9 @@ import type { Log } from '../base/log.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { BlockCache } from './cache.ts';
 import { EntryKind, entryHead, identitySum } from './format.ts';
+import type { Waiter } from './group.ts';
 import type { Ring } from './ring.ts';
 import { type Segments, segmentOf } from './segments.ts';
-import type { Waiter } from './writer.ts';
 
 /** Data blocks of one space that stand one behind the other both there and in the log. */
 export interface Run {

@@ -25,31 +25,10 @@ import {
   writeSegmentHeader,
 } from './format.ts';
 import { blockWords } from './frame.ts';
+import { fits, type Group, type Waiter } from './group.ts';
 import type { Ring, SegmentBuffer } from './ring.ts';
 import { type Segments, segmentOf, slotOf } from './segments.ts';
 import type { LogPosition } from './superblock.ts';
-
-/** Told once: durable (null), or that it never will be known to be. */
-export interface Waiter {
-  complete(error: StorageError | null): void;
-}
-
-interface Group {
-  readonly sequence: number;
-  readonly buffer: SegmentBuffer;
-  readonly segment: number;
-  /** Blocks of the segment that are written: [start, end). */
-  readonly start: number;
-  end: number;
-  /** Block of its header. */
-  readonly header: number;
-  entries: number;
-  blocks: number;
-  readonly waiters: Waiter[];
-  /** Slots of blocks that the cleaner moved: what they hold is durable elsewhere. */
-  readonly moved: number[];
-  written: boolean;
-}
 
 export interface WriterPorts {
   readonly disk: Disk;
@@ -132,6 +111,17 @@ export class LogWriter {
     return (
       this.#ports.segments.free * limits.segmentContentBlocks + limits.blocksPerSegment - this.#at
     );
+  }
+
+  /** The next `blocks` appended are one group, so that a crash takes all of them or none. */
+  together(blocks: number): void {
+    const open = this.#open;
+    if (open !== null) {
+      if (fits(open, blocks, blocks)) return;
+      this.#seal();
+    }
+    // Its header and all of them, or a new segment.
+    if (limits.blocksPerSegment - this.#at < 1 + blocks) this.#advance();
   }
 
   /** Whether `blocks` can be appended without waiting for a buffer. */
@@ -307,8 +297,7 @@ export class LogWriter {
     assert(this.#failure === null, 'nothing is appended to a failed log');
     const open = this.#open;
     if (open !== null) {
-      const fits = open.end + blocks <= limits.blocksPerSegment;
-      if (fits && open.entries < limits.groupEntries) return open;
+      if (fits(open, blocks, 1)) return open;
       this.#seal();
     }
     if (limits.blocksPerSegment - this.#at < limits.segmentTailBlocks) this.#advance();

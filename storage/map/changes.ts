@@ -23,6 +23,11 @@ export const unknownSpace = (ref: number): StorageError =>
 
 const noSpace = (): StorageError => new StorageError('NO_SPACE', 'the store is full');
 
+/** Whether blocks are inside one aligned run of those that are kept together. */
+function inOneRun(block: number, count: number): boolean {
+  return (block % limits.atomicBlocks) + count <= limits.atomicBlocks;
+}
+
 /** Blocks appended between two looks at the room that is left. */
 const stride = 128;
 
@@ -55,10 +60,14 @@ export class WriteOperation implements Operation {
       if (!this.#admitted(space, count)) return this.#refuse(noSpace());
       this.#staged = 0;
     }
+    const atomic = count > 1 && inOneRun(this.#block, count);
     while (this.#staged < count) {
       const some = Math.min(count - this.#staged, stride);
-      if (!room.forWriter(some, 6 + 2 * Math.ceil(some / fanout))) return 'room';
-      if (!writer.accepts(some)) return 'busy';
+      // Kept together they may leave the end of a segment empty.
+      const taken = atomic ? some + limits.atomicBlocks : some;
+      if (!room.forWriter(taken, 6 + 2 * Math.ceil(some / fanout))) return 'room';
+      if (!writer.accepts(taken)) return 'busy';
+      if (atomic) writer.together(some);
       this.#stage(space, some);
     }
     writer.await(this.#done);

@@ -19,6 +19,7 @@ import { limits } from './limits.ts';
 import { encodeCounter, encodeName, type Loaded, load } from './load.ts';
 import { keptUntil, Purger } from './purger.ts';
 import { attributesFault, encodeRecord, nameFault, refuse, sizeFault } from './record.ts';
+import { cipherKeyBytes } from './sealed-blocks.ts';
 import { type CatalogListener, type Held, Shelf } from './shelf.ts';
 import { trim } from './trim.ts';
 import type { DiskRecord } from './volume.ts';
@@ -39,6 +40,8 @@ export interface NewDisk {
   readonly sectorBytes?: 512 | 4096;
   /** Thick: room for every block is promised. Default false. */
   readonly reserved?: boolean;
+  /** Its blocks are sealed under a key of its own, so that it can be erased. Default false. */
+  readonly erasable?: boolean;
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
@@ -123,6 +126,7 @@ export class Catalog {
       reserved: wanted.reserved ?? false,
       created: clock.wall(),
       removed: null,
+      ...(wanted.erasable === true ? { cipherKey: this.#newKey() } : {}),
       attributes: Object.freeze({ ...wanted.attributes }),
     };
     const { id, name } = record;
@@ -260,33 +264,63 @@ export class Catalog {
 
   async #shrink({ record, modified }: Held, size: number): Promise<DiskRecord> {
     const shrunk = { ...record, size };
-    const intent: Intent = {
-      op: 'trim',
-      ref: record.ref,
-      from: size / blockBytes,
-      to: record.size / blockBytes,
-      reserved: promisedBlocks(shrunk),
-    };
+    const from = size / blockBytes;
+    const gone = { from, to: record.size / blockBytes, reserved: promisedBlocks(shrunk) };
+    return await this.#trimmed(record, modified, shrunk, gone, 'resized');
+  }
+
+  /** The record becomes `next`, then blocks `from`…`to`-1 are given back; after a crash load.ts goes on. */
+  async #trimmed(
+    record: DiskRecord,
+    modified: Revision,
+    next: DiskRecord,
+    gone: { readonly from: number; readonly to: number; readonly reserved: number },
+    change: 'updated' | 'resized',
+  ): Promise<DiskRecord> {
+    const { id, ref } = record;
+    const intent: Intent = { op: 'trim', ref, ...gone };
     const revision = await this.#shelf.commit(
       [
-        { key: keys.disk(record.id), modified },
-        { key: keys.intent(record.id), modified: 0n },
+        { key: keys.disk(id), modified },
+        { key: keys.intent(id), modified: 0n },
       ],
       [
-        { key: keys.disk(record.id), value: encodeRecord(shrunk) },
-        { key: keys.intent(record.id), value: encodeIntent(intent) },
+        { key: keys.disk(id), value: encodeRecord(next) },
+        { key: keys.intent(id), value: encodeIntent(intent) },
       ],
     );
     // From here on the open volume refuses what lies past the end, so nothing lands behind the trim.
-    this.#shelf.put(shrunk, revision, 'resized');
-    await trim(this.#ports, intent.ref, intent.from, intent.to);
-    if (record.reserved) await this.#ports.blocks.reserve(record.ref, intent.reserved);
+    this.#shelf.put(next, revision, change);
+    await trim(this.#ports, ref, gone.from, gone.to);
+    if (record.reserved) await this.#ports.blocks.reserve(ref, gone.reserved);
     await flushed(this.#ports.blocks);
     await this.#shelf.commit(
-      [{ key: keys.intent(record.id), modified: revision }],
-      [{ key: keys.intent(record.id), value: null }],
+      [{ key: keys.intent(id), modified: revision }],
+      [{ key: keys.intent(id), value: null }],
     );
-    return shrunk;
+    return next;
+  }
+
+  #newKey(): string {
+    return Buffer.from(this.#ports.random.bytes(cipherKeyBytes)).toString('hex');
+  }
+
+  /**
+   * What the disk holds becomes irretrievable: its key is replaced, in both copies of the Directory, and
+   * its blocks are given back. It reads as zeros when this resolves. The caller sees to it that no
+   * call is in flight. NOT_FOUND, INVALID (not erasable), BUSY (an earlier change has not ended).
+   */
+  async erase(id: string): Promise<DiskRecord> {
+    return await this.#serial.run(async () => {
+      const { record, modified } = this.#shelf.heldLiving(id);
+      if (record.cipherKey === undefined) {
+        throw new StorageError('INVALID', `disk "${record.name}" was not made to be erased`);
+      }
+      const erased = { ...record, cipherKey: this.#newKey() };
+      const to = record.size / blockBytes;
+      const reserved = promisedBlocks(record);
+      return await this.#trimmed(record, modified, erased, { from: 0, to, reserved }, 'updated');
+    });
   }
 
   /** The name is free at once; the content is kept (see `keptUntil`). NOT_FOUND. */

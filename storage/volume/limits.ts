@@ -13,6 +13,9 @@ export const limits = {
   disks: 4096,
   /** All attributes of one disk, keys and values, in characters: an access list of some hundreds. */
   attributeLength: 64 * 1024,
+  /** A write inside one aligned range of so much is there as a whole or not at all after a crash: a chunk,
+   *  which is one group of the log. */
+  atomicBytes: 64 * 1024,
   /** Address spaces are numbered in 32 bits on disk and a number is never used twice. */
   refMax: 2 ** 32 - 1,
   /** How long a removed disk can be restored, unless its space is needed: a day to notice. */

@@ -16,6 +16,7 @@ import { type Change, Changes } from './changes.ts';
 import { Join } from './join.ts';
 import { limits } from './limits.ts';
 import { type Lock, RangeLocks } from './locks.ts';
+import { SealedBlocks } from './sealed-blocks.ts';
 import type { DiskRecord, Volume, VolumeListener } from './volume.ts';
 import { type SpaceMaker, WholeWrite, type WriteHost } from './writes.ts';
 
@@ -28,7 +29,8 @@ const whole = (offset: number, length: number): boolean =>
   offset % blockBytes === 0 && length % blockBytes === 0;
 
 export class OpenVolume implements Volume, WriteHost {
-  readonly blocks: Blocks;
+  readonly #store: Blocks;
+  #blocks: Blocks;
   readonly locks = new RangeLocks();
   readonly changes = new Changes();
   readonly space: SpaceMaker;
@@ -44,8 +46,18 @@ export class OpenVolume implements Volume, WriteHost {
     this.#record = record;
     this.#size = record.size;
     this.ref = record.ref;
-    this.blocks = blocks;
+    this.#store = blocks;
+    this.#blocks = this.#sealed(record);
     this.space = space;
+  }
+
+  /** As this disk sees them. */
+  get blocks(): Blocks {
+    return this.#blocks;
+  }
+
+  #sealed({ cipherKey }: DiskRecord): Blocks {
+    return cipherKey === undefined ? this.#store : new SealedBlocks(this.#store, cipherKey);
   }
 
   get record(): DiskRecord {
@@ -55,6 +67,7 @@ export class OpenVolume implements Volume, WriteHost {
   /** The record changed in the Directory; a new size shows at once. */
   update(record: DiskRecord): void {
     assert.equal(record.id, this.#record.id);
+    if (record.cipherKey !== this.#record.cipherKey) this.#blocks = this.#sealed(record);
     this.#record = record;
     if (record.size === this.#size) return;
     this.#size = record.size;

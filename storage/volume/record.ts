@@ -6,9 +6,12 @@
 import { StorageError } from '../base/errors.ts';
 import { blockBytes } from '../map/blocks.ts';
 import { limits } from './limits.ts';
+import { cipherKeyBytes } from './sealed-blocks.ts';
 import type { DiskRecord } from './volume.ts';
 
-const recordVersion = 1;
+/** Version 2 adds `cipherKey`; a record without one is still written as version 1. */
+const recordVersion = 2;
+const cipherKeyPattern = new RegExp(`^[0-9a-f]{${2 * cipherKeyBytes}}$`);
 const namePattern = /^[a-z0-9][a-z0-9.-]*$/;
 
 export const encodeJson = (value: object): Uint8Array =>
@@ -42,7 +45,7 @@ export function decodeJson(bytes: Uint8Array, known: number, what: string): Fiel
 export type Fields = Readonly<Record<string, unknown>>;
 
 export function encodeRecord(record: DiskRecord): Uint8Array {
-  return encodeJson({ version: recordVersion, ...record });
+  return encodeJson({ version: record.cipherKey === undefined ? 1 : recordVersion, ...record });
 }
 
 export function decodeRecord(bytes: Uint8Array, what: string): DiskRecord {
@@ -67,6 +70,8 @@ export function recordOf(fields: Fields, what: string): DiskRecord {
   if (removed !== null && !isTime(removed)) return bad('removed');
   const attributes = fields.attributes;
   if (!isAttributes(attributes)) return bad('attributes');
+  const { version, cipherKey } = fields;
+  if (version === 2 ? !isCipherKey(cipherKey) : cipherKey !== undefined) return bad('cipherKey');
   return {
     id,
     ref,
@@ -77,10 +82,13 @@ export function recordOf(fields: Fields, what: string): DiskRecord {
     reserved,
     created,
     removed,
+    ...(isCipherKey(cipherKey) ? { cipherKey } : {}),
     attributes: Object.freeze({ ...attributes }),
   };
 }
 
+const isCipherKey = (value: unknown): value is string =>
+  typeof value === 'string' && cipherKeyPattern.test(value);
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
 const isTime = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value);

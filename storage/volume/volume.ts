@@ -26,6 +26,9 @@ export interface DiskRecord {
   readonly created: number;
   /** When it was removed (it can be restored until purged), or null. */
   readonly removed: number | null;
+  /** Absent: blocks lie as they were written. Else 128 hex digits under which they are sealed (sealed-blocks.ts);
+   *  made at creation, replaced by `erase`. */
+  readonly cipherKey?: string;
   /** Opaque to storage/; the appliance keeps the target's name and the access list here. */
   readonly attributes: Readonly<Record<string, string>>;
 }

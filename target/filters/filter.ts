@@ -7,6 +7,7 @@
  * Invariant: one call from above is at most one call below, and ends exactly once. Change events of
  * the device below reach those who listen at the top.
  */
+import { strict as assert } from 'node:assert';
 import type {
   BlockDevice,
   Completion,
@@ -15,6 +16,7 @@ import type {
   DeviceError,
   DeviceIdentity,
   DeviceListener,
+  DeviceProvisioning,
 } from '../scsi/device.ts';
 
 /** The calls that end through a Completion. */
@@ -102,6 +104,21 @@ export class Filter implements BlockDevice, Whole {
 
   allocation(offset: number, length: number): DeviceAllocation {
     return this.next.allocation(offset, length);
+  }
+
+  provisioning(): DeviceProvisioning | null {
+    return this.next.provisioning?.() ?? null;
+  }
+
+  /** Its capabilities say whether the device below has this; so with `erase`. */
+  setWriteBack(on: boolean, done: Completion): void {
+    assert(this.next.setWriteBack);
+    this.next.setWriteBack(on, done);
+  }
+
+  erase(done: Completion): void {
+    assert(this.next.erase);
+    this.next.erase(done);
   }
 
   listen(listener: DeviceListener): () => void {

@@ -17,6 +17,7 @@ import type { Unit } from './unit.ts';
 
 export class AbsentUnit implements Unit {
   readonly device = null;
+  readonly tellsAborts = false;
   readonly #target: TargetView;
 
   constructor(target: TargetView) {

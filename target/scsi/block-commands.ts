@@ -8,6 +8,7 @@ import * as compare from './compare.ts';
 import * as medium from './medium.ts';
 import { Opcode } from './opcode.ts';
 import * as rw from './read-write.ts';
+import { referrals, startReferrals } from './referrals.ts';
 import { Transfer } from './task.ts';
 import { startUnmap, unmap } from './unmap.ts';
 import { startWriteSame, writeSame } from './write-same.ts';
@@ -147,6 +148,16 @@ export const blockCommands: readonly Command[] = [
     source: 'SBC-3 5.4',
     start: capacity.startLbaStatus,
     execute: capacity.lbaStatus,
+  }),
+  command({
+    name: 'REPORT REFERRALS',
+    usage: `9e 00 ${lba8} ffffffff 01 00`,
+    action: 0x13,
+    transfer: toInitiator,
+    access: Access.always,
+    source: 'SBC-3 5.23',
+    start: startReferrals,
+    execute: referrals,
   }),
   command({
     name: 'READ DEFECT DATA(10)',

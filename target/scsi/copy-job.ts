@@ -121,6 +121,7 @@ export class CopyJob extends Job {
     this.#wanted = part.bytes;
     this.#lead = part.from - whole.from;
     this.#writing = false;
+    segment.source.visits.enter();
     device.read(whole.from, whole.bytes, this.scratch, this.#got, this);
     return true;
   }
@@ -130,9 +131,17 @@ export class CopyJob extends Job {
     segment.destination.visits.enter();
   }
 
-  /** The write of a piece has ended, well or not. */
+  /** The read or the write of a piece has ended, well or not. */
   #leave(): void {
-    this.#segments[this.#index]?.destination.visits.leave();
+    const segment = this.#segments[this.#index];
+    (this.#writing ? segment?.destination : segment?.source)?.visits.leave();
+  }
+
+  /** Whether the initiator may still use `unit` so: rules change, and targets are taken away. */
+  #reaches(unit: LogicalUnit | null, access: Access): boolean {
+    if (unit === null || unit === this.unit) return true;
+    const found = this.unit.target.copyTarget(this.task.nexus, unit.device.identity.naa);
+    return found?.unit === unit && (access === Access.read || !found.readOnly);
   }
 
   /** A reservation or a write protection may be newer than the check of the list. */
@@ -151,7 +160,9 @@ export class CopyJob extends Job {
     const sanitized =
       (source !== null && source.sanitize.state !== SanitizeState.none) ||
       destination.sanitize.state !== SanitizeState.none;
+    const reached = this.#reaches(source, Access.read) && this.#reaches(destination, Access.write);
     let code = this.refusal();
+    if (!reached) code ??= Sense.cscdNotReachable;
     code ??= sanitized ? Sense.cscdNotReachable : destination.protection({ readOnly: false });
     // The size may have changed as well; a device is never asked beyond it.
     if (endOf(segment) > sizeOf(source) || segment.to + segment.bytes > sizeOf(destination)) {
@@ -189,6 +200,7 @@ export class CopyJob extends Job {
 
   protected stepped(): void {
     if (!this.#writing) {
+      this.#leave();
       this.#gather();
       return;
     }
@@ -218,7 +230,7 @@ export class CopyJob extends Job {
 
   /** SPC-4 6.4.6.3: a device's failure is told as the failure of the copy. BUSY is passed on. */
   protected override recovered(error: DeviceError): boolean {
-    if (this.#writing) this.#leave();
+    this.#leave();
     if (error.code === DeviceErrorCode.busy) return false;
     const code =
       error.code === DeviceErrorCode.noSpace

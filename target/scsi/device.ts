@@ -73,6 +73,18 @@ export interface DeviceCapabilities {
   /** Offers SANITIZE: after a whole overwrite, or an unmap or zeroing of everything, nothing of the old
    *  data can be had again. False while anything shares its blocks. Absent: false. */
   readonly sanitize?: boolean;
+  /** SANITIZE by `erase`, which the device then has. Absent: false. */
+  readonly cryptographicErase?: boolean;
+  /** WRITE SAME of zero blocks means "to the end" (VPD page B0h, WSNZ=0). Absent: it is refused, so that a
+   *  host that meant nothing does not wipe a unit. */
+  readonly writeSameToEnd?: boolean;
+  /** What hosts may change by MODE SELECT, where the administrator lets them. Absent: neither. */
+  readonly hostMayChange?: {
+    /** WCE of the caching page; the device has `setWriteBack`. */
+    readonly writeBack?: boolean;
+    /** SWP of the control page. */
+    readonly writeProtect?: boolean;
+  };
   /** Writes inside one aligned range of so many bytes are all or nothing; 0 = per sector only. */
   readonly atomicBytes: number;
 }
@@ -83,9 +95,21 @@ export interface DeviceAllocation {
   readonly length: number;
 }
 
-/** A change that hosts are told of by a unit attention. `threshold`: what is free for a thin device has
- *  fallen below the mark that the administrator set (SBC-3 4.7.3.8.5). */
-export type DeviceChange = 'capacity' | 'capabilities' | 'identity' | 'threshold';
+/** What a thin device takes and can still take; SBC-3 4.7.3 calls them LBA mapping resources. */
+export interface DeviceProvisioning {
+  /** Bytes that this device holds. */
+  readonly usedBytes: number;
+  /** Bytes that it could still be given. */
+  readonly availableBytes: number;
+  /** Others take of them, too. */
+  readonly shared: boolean;
+  /** Hosts are warned below this many available bytes, unless they set another mark; 0: not. */
+  readonly warnBelowBytes: number;
+}
+
+/** A change that hosts are told of by a unit attention. `provisioning`: what a device takes or what is left
+ *  has changed enough to be looked at (SBC-3 4.7.3.8); an attention follows when a mark was passed. */
+export type DeviceChange = 'capacity' | 'capabilities' | 'identity' | 'provisioning';
 
 /** Hears of a device's changes. */
 export interface DeviceListener {
@@ -136,6 +160,18 @@ export interface BlockDevice {
 
   /** Whether storage is allocated at `offset`, and how far that holds (GET LBA STATUS). */
   allocation(offset: number, length: number): DeviceAllocation;
+
+  /** Null or absent: nothing is known of it, and there are no thresholds. */
+  provisioning?(): DeviceProvisioning | null;
+
+  /** Only with `capabilities.hostMayChange.writeBack`. Off: all that was written is durable at completion. */
+  setWriteBack?(on: boolean, done: Completion): void;
+
+  /**
+   * Only with `capabilities.cryptographicErase`. At completion nothing that was written can be had again,
+   * for instance because its key is gone, and everything reads as zeros. Nothing else is in flight.
+   */
+  erase?(done: Completion): void;
 
   /** Be told of changes; returns the way to stop. */
   listen(listener: DeviceListener): () => void;

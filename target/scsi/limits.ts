@@ -85,6 +85,8 @@ export const scsiLimits = {
 
   /** Groups in one SET TARGET PORT GROUPS: more than any target has portals. */
   setPortGroups: 64,
+  /** Thin provisioning is told of in sets of so much: fine enough for any pool, and 4 PiB fit the field. */
+  thresholdSetBytes: MiB,
   /** MODE SELECT parameter list: header, block descriptor, and each page once; generous. */
   modeSelectBytes: 1024,
   /** GET LBA STATUS: descriptors in one answer, and calls to the device to merge neighbours. */

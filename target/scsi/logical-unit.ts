@@ -54,7 +54,7 @@ export class LogicalUnit implements Unit, DeviceListener {
   /** To be asked for at each call: while a ROD token of it lives, one that notices changes stands here. */
   device: BlockDevice;
   readonly target: TargetView;
-  readonly mode = new ModeParameters();
+  readonly mode: ModeParameters;
   readonly reservations: Reservations;
   readonly scratch: ScratchPool;
   readonly sanitize = new SanitizeStatus();
@@ -75,6 +75,7 @@ export class LogicalUnit implements Unit, DeviceListener {
     assert(device.identity.naa.length === 16 && (device.identity.naa[0] ?? 0) >> 4 === 6, 'NAA-6');
     this.lun = options.lun;
     this.device = device;
+    this.mode = new ModeParameters(device);
     this.target = options.target;
     this.scratch = new ScratchPool((next) => this.target.soon(next));
     this.reservations = new Reservations(this, options.reservations);
@@ -85,6 +86,11 @@ export class LogicalUnit implements Unit, DeviceListener {
   /** D_SENSE of the control mode page: which format sense data has. */
   get descriptorSense(): boolean {
     return this.mode.descriptorSense;
+  }
+
+  /** TAS of the control mode page. */
+  get tellsAborts(): boolean {
+    return this.mode.taskAbortedStatus;
   }
 
   close(): void {
@@ -166,12 +172,17 @@ export class LogicalUnit implements Unit, DeviceListener {
     if (change === 'capacity') {
       this.target.rodTokens.resized(this);
       this.post(Sense.capacityChanged, null);
-    } else if (change === 'threshold') this.post(Sense.thinThreshold, null);
+    } else if (change === 'provisioning') this.lookAtThresholds();
     else if (change === 'identity') this.post(Sense.inquiryChanged, null);
     else {
       this.post(Sense.modeChanged, null);
       this.post(Sense.inquiryChanged, null);
     }
+  }
+
+  /** After what a thin device takes or leaves has changed, or a mark has. */
+  lookAtThresholds(): void {
+    for (const code of this.mode.thresholds.look()) this.post(code, null);
   }
 
   // --- commands ---

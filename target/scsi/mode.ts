@@ -11,10 +11,17 @@
  *
  * A MODE SELECT is checked as a whole before anything of it is applied.
  */
+import { strict as assert } from 'node:assert';
 import { putU16, putU24, putU32, putU64, u8, u16, u24, u32, u64 } from './bytes.ts';
 import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
-import { ModePage, ModeParameters, PageControl } from './mode-parameters.ts';
+import {
+  allSubpages,
+  ModePage,
+  PageControl,
+  subpageFormat,
+  writeBackOf,
+} from './mode-parameters.ts';
 import { Opcode } from './opcode.ts';
 import { answer } from './outcome.ts';
 import { Sense } from './sense.ts';
@@ -28,11 +35,10 @@ export function startModeSense(unit: LogicalUnit, task: Task): boolean {
     unit.check(task, Sense.savingNotSupported);
     return false;
   }
-  if (code !== ModePage.all && !ModeParameters.pages.includes(code)) {
-    return unit.badField(task, 2, 5);
-  }
-  // Subpage FFh asks for all subpages; there are none but 00h.
-  return subpage === 0 || subpage === 0xff || unit.badField(task, 3);
+  if (unit.mode.pages(code, allSubpages).length === 0) return unit.badField(task, 2, 5);
+  // Of all pages only 00h and FFh may be asked for (SPC-4 table 172).
+  const sensible = code !== ModePage.all || subpage === 0 || subpage === allSubpages;
+  return (sensible && unit.mode.pages(code, subpage).length > 0) || unit.badField(task, 3);
 }
 
 export function modeSense(unit: LogicalUnit, task: Task): void {
@@ -42,10 +48,9 @@ export function modeSense(unit: LogicalUnit, task: Task): void {
   const code = u8(cdb, 2) & 0x3f;
   const long = ten && (u8(cdb, 1) & 0x10) !== 0;
   const withDescriptor = (u8(cdb, 1) & 0x08) === 0;
-  const { writeBack } = unit.device.capabilities;
   const pages: Uint8Array[] = [];
-  for (const each of code === ModePage.all ? ModeParameters.pages : [code]) {
-    const page = unit.mode.page(each, control, writeBack);
+  for (const each of unit.mode.pages(code, u8(cdb, 3))) {
+    const page = unit.mode.page(each, control);
     if (page) pages.push(page);
   }
   const descriptor = withDescriptor ? blockDescriptor(unit, long) : new Uint8Array(0);
@@ -102,35 +107,54 @@ export function startModeSelect(unit: LogicalUnit, task: Task): boolean {
 }
 
 export function modeSelect(unit: LogicalUnit, task: Task, dataOut: Uint8Array | null): void {
-  const list = dataOut ?? new Uint8Array(0);
-  if (task.length > 0) {
-    if (list.length < task.length) unit.check(task, Sense.parameterListLength);
-    else applyList(unit, task, list.subarray(0, task.length));
-  }
+  const list = dataOut?.subarray(0, task.length) ?? new Uint8Array(0);
+  if (list.length === task.length) {
+    if (task.length > 0 && applyList(unit, task, list)) return;
+  } else unit.check(task, Sense.parameterListLength);
   task.finish();
 }
 
-/** Checks the whole list, then applies the control pages in it. */
-function applyList(unit: LogicalUnit, task: Task, list: Uint8Array): void {
-  const controls: Uint8Array[] = [];
-  const wrong = checkList(unit, u8(task.cdb, 0) === Opcode.modeSelect10, list, controls);
+/** Checks the whole list, then applies what is in it. True: the device was asked and ends the task. */
+function applyList(unit: LogicalUnit, task: Task, list: Uint8Array): boolean {
+  const pages: Uint8Array[] = [];
+  const wrong = checkList(unit, u8(task.cdb, 0) === Opcode.modeSelect10, list, pages);
   if (wrong === 'length') unit.check(task, Sense.parameterListLength);
   else if (wrong !== null) {
     unit.check(task, Sense.invalidFieldInParameters, { field: { inCdb: false, byte: wrong } });
   }
-  if (wrong !== null) return;
+  if (wrong !== null) return false;
   let changed = false;
-  for (const page of controls) changed = unit.mode.applyControl(page) || changed;
-  if (changed) unit.post(Sense.modeChanged, task.nexus);
+  let writeBack: boolean | null = null;
+  for (const page of pages) {
+    changed = unit.mode.apply(page) || changed;
+    writeBack = writeBackOf(page) ?? writeBack;
+  }
+  if (changed) {
+    unit.post(Sense.modeChanged, task.nexus);
+    unit.lookAtThresholds();
+  }
+  if (writeBack === null || writeBack === unit.device.capabilities.writeBack) return false;
+  setWriteBack(unit, task, writeBack);
+  return true;
+}
+
+/** The device tells every nexus; the one that asked need not hear of it (SPC-4 5.14). */
+function setWriteBack(unit: LogicalUnit, task: Task, on: boolean): void {
+  const { device } = unit;
+  assert(device.setWriteBack, 'a device that lets hosts change WCE');
+  device.setWriteBack(on, {
+    complete: (error) => {
+      if (error === null) {
+        unit.drop(task.nexus, Sense.modeChanged);
+        unit.drop(task.nexus, Sense.inquiryChanged);
+      } else unit.fail(task, error);
+      task.finish();
+    },
+  });
 }
 
 /** The first offending byte, 'length' when the list is cut within something, or null. */
-function checkList(
-  unit: LogicalUnit,
-  ten: boolean,
-  list: Uint8Array,
-  controls: Uint8Array[],
-): Wrong {
+function checkList(unit: LogicalUnit, ten: boolean, list: Uint8Array, pages: Uint8Array[]): Wrong {
   const headLength = ten ? 8 : 4;
   if (list.length < headLength) return 'length';
   const long = ten && (u8(list, 4) & 1) !== 0;
@@ -139,12 +163,12 @@ function checkList(
   if (wrong !== null) return wrong;
   let at = headLength + descriptorLength;
   while (at < list.length) {
-    const length = at + 2 <= list.length ? u8(list, at + 1) + 2 : Number.POSITIVE_INFINITY;
+    const length = pageLength(list, at);
     if (at + length > list.length) return 'length';
     const page = list.subarray(at, at + length);
     const byte = checkPage(unit, page);
     if (byte !== null) return at + byte;
-    if ((u8(page, 0) & 0x3f) === ModePage.control) controls.push(page);
+    pages.push(page);
     at += length;
   }
   return null;
@@ -172,17 +196,25 @@ function checkBlockDescriptor(
   return bytes === sectorBytes ? null : at + (long ? 12 : 5);
 }
 
+/** Of the page at `at`, its header included; infinite when not even that is there. */
+function pageLength(list: Uint8Array, at: number): number {
+  if ((u8(list, at) & subpageFormat) === 0) {
+    return at + 2 <= list.length ? u8(list, at + 1) + 2 : Number.POSITIVE_INFINITY;
+  }
+  return at + 4 <= list.length ? u16(list, at + 2) + 4 : Number.POSITIVE_INFINITY;
+}
+
 /** The offset within `page` of the first byte that may not be so, or null. */
 function checkPage(unit: LogicalUnit, page: Uint8Array): number | null {
-  // SPF: pages with subpages have a longer header; there are none.
-  if ((u8(page, 0) & 0x40) !== 0) return 0;
-  const code = u8(page, 0) & 0x3f;
-  const { writeBack } = unit.device.capabilities;
-  const current = unit.mode.page(code, PageControl.current, writeBack);
-  const mask = unit.mode.page(code, PageControl.changeable, writeBack);
+  const hasSubpage = (u8(page, 0) & subpageFormat) !== 0;
+  const name = { code: u8(page, 0) & 0x3f, subpage: hasSubpage ? u8(page, 1) : 0 };
+  // A page with a short header is asked for by one (SPC-4 7.5.7).
+  if (hasSubpage && name.subpage === 0) return 0;
+  const current = unit.mode.page(name, PageControl.current);
+  const mask = unit.mode.page(name, PageControl.changeable);
   if (current === null || mask === null) return 0;
-  if (page.length !== current.length) return 1;
-  for (let i = 2; i < page.length; i++) {
+  if (page.length !== current.length) return hasSubpage ? 2 : 1;
+  for (let i = hasSubpage ? 4 : 2; i < page.length; i++) {
     if (((u8(page, i) ^ u8(current, i)) & ~u8(mask, i)) !== 0) return i;
   }
   return null;

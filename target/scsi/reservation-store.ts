@@ -27,7 +27,7 @@ export interface Holder {
 export interface ReservationState {
   readonly registrations: readonly Registration[];
   readonly holder: Holder | null;
-  /** PRGENERATION, 32 bits; not kept over a power loss by the standard, kept here all the same. */
+  /** PRGENERATION, 32 bits; a power on sets it to zero, whatever APTPL is (SPC-4 6.15.2). */
   readonly generation: number;
   /** Activate persist through power loss, as last set by REGISTER. */
   readonly persist: boolean;
@@ -43,8 +43,8 @@ export const noReservations: ReservationState = Object.freeze({
 export interface ReservationStore {
   /** Whether `save` makes the state outlive a power loss. */
   readonly durable: boolean;
-  /** The state now. Never waits. After a power loss: what was saved, if it had `persist`, else none
-   *  (SPC-4 5.13.5). */
+  /** The state now. Never waits. After a power loss: what was saved, if it had `persist`, with a
+   *  generation of 0; else none (SPC-4 5.13.5). */
   load(): ReservationState;
   /**
    * Takes the new state at once (a following `load` shows it) and calls `done` exactly once when it

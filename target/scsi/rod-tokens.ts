@@ -232,7 +232,7 @@ class Watch implements ChangeWatcher {
     this.tokens.delete(token);
     if (this.tokens.size > 0) return;
     for (const unit of this.units) {
-      if (unit.device instanceof WatchedDevice) unit.device = unit.device.next;
+      if (unit.device instanceof WatchedDevice) unit.device = unit.device.watched;
     }
     this.#watched.clear();
   }

@@ -8,85 +8,54 @@
  * A token ends when a change is *begun*: until a read has come back with the token alive, no change of its
  * ranges had been started, so what was read is what the token stands for.
  */
-import type {
-  BlockDevice,
-  Completion,
-  DeviceAllocation,
-  DeviceCapabilities,
-  DeviceIdentity,
-  DeviceListener,
-} from './device.ts';
+import { Filter } from '../filters/filter.ts';
+import type { BlockDevice, Completion } from './device.ts';
 
 /** Hears of a change before it begins. */
 export interface ChangeWatcher {
   changing(offset: number, length: number): void;
 }
 
-/** Every member of the port, the optional ones too: one that was forgotten would be hidden. */
-type Whole = { readonly [Member in keyof Required<BlockDevice>]: unknown };
-
-export class WatchedDevice implements BlockDevice, Whole {
-  readonly next: BlockDevice;
+export class WatchedDevice extends Filter {
   readonly #watcher: ChangeWatcher;
 
   constructor(next: BlockDevice, watcher: ChangeWatcher) {
-    this.next = next;
+    super(next);
     this.#watcher = watcher;
   }
 
-  get identity(): DeviceIdentity {
-    return this.next.identity;
-  }
-  get sectorBytes(): number {
-    return this.next.sectorBytes;
-  }
-  get physicalSectorBytes(): number {
-    return this.next.physicalSectorBytes;
-  }
-  get sectors(): number {
-    return this.next.sectors;
-  }
-  get capabilities(): DeviceCapabilities {
-    return this.next.capabilities;
+  /** What is put back when no token lives any more. */
+  get watched(): BlockDevice {
+    return this.next;
   }
 
-  readNow(offset: number, length: number, into: Uint8Array, at: number): boolean {
-    return this.next.readNow(offset, length, into, at);
-  }
-
-  read(offset: number, length: number, into: Uint8Array, at: number, done: Completion): void {
-    this.next.read(offset, length, into, at, done);
-  }
-
-  write(offset: number, data: Uint8Array, fua: boolean, done: Completion): void {
+  override write(offset: number, data: Uint8Array, fua: boolean, done: Completion): void {
     this.#watcher.changing(offset, data.length);
-    this.next.write(offset, data, fua, done);
+    super.write(offset, data, fua, done);
   }
 
-  flush(done: Completion): void {
-    this.next.flush(done);
-  }
-
-  unmap(offset: number, length: number, done: Completion): void {
+  override unmap(offset: number, length: number, done: Completion): void {
     this.#watcher.changing(offset, length);
-    this.next.unmap(offset, length, done);
+    super.unmap(offset, length, done);
   }
 
-  writeZeroes(offset: number, length: number, mayUnmap: boolean, done: Completion): void {
+  override writeZeroes(offset: number, length: number, mayUnmap: boolean, done: Completion): void {
     this.#watcher.changing(offset, length);
-    this.next.writeZeroes(offset, length, mayUnmap, done);
+    super.writeZeroes(offset, length, mayUnmap, done);
   }
 
-  compareAndWrite(offset: number, compare: Uint8Array, write: Uint8Array, done: Completion): void {
+  override compareAndWrite(
+    offset: number,
+    compare: Uint8Array,
+    write: Uint8Array,
+    done: Completion,
+  ): void {
     this.#watcher.changing(offset, write.length);
-    this.next.compareAndWrite(offset, compare, write, done);
+    super.compareAndWrite(offset, compare, write, done);
   }
 
-  allocation(offset: number, length: number): DeviceAllocation {
-    return this.next.allocation(offset, length);
-  }
-
-  listen(listener: DeviceListener): () => void {
-    return this.next.listen(listener);
+  override erase(done: Completion): void {
+    this.#watcher.changing(0, this.sectors * this.sectorBytes);
+    super.erase(done);
   }
 }

@@ -4,7 +4,8 @@
  *   CDB   48h, IMMED (7) AUSE (5) SERVICE ACTION (4:0), …, PARAMETER LIST LENGTH (2) at 7, CONTROL
  *   OVERWRITE list   0 INVERT (7) TEST (6:5) OVERWRITE COUNT (4:0)   2 PATTERN LENGTH, 2   4 PATTERN
  *
- * Only where the device says `sanitize`. The operation belongs to the unit and not to the task: no abort
+ * Only where the device says `sanitize`; each operation begins with its `erase` where it has one.
+ * The operation belongs to the unit and not to the task: no abort
  * and no reset ends it. It begins when writes under way have left the device; until it ends only INQUIRY,
  * REPORT LUNS and REQUEST SENSE are served, and after a failure nothing else but SANITIZE is.
  */
@@ -18,7 +19,12 @@ import type { LogicalUnit } from './logical-unit.ts';
 import { Sense } from './sense.ts';
 import { type Task, Transfer } from './task.ts';
 
-const SanitizeAction = { overwrite: 0x01, blockErase: 0x02, exitFailureMode: 0x1f } as const;
+const SanitizeAction = {
+  overwrite: 0x01,
+  blockErase: 0x02,
+  cryptographicErase: 0x03,
+  exitFailureMode: 0x1f,
+} as const;
 const unrestrictedExit = 0x20;
 const immediate = 0x80;
 
@@ -41,6 +47,7 @@ function row(
   transfer: Transfer,
   start: Command['start'],
   execute: Command['execute'],
+  supported = offersSanitize,
 ): Command {
   return command({
     name: `SANITIZE, ${name}`,
@@ -50,15 +57,27 @@ function row(
     access: Access.write,
     flags: ['writes', 'medium', 'sanitizes'],
     source: 'SBC-3 5.24',
-    supported: (unit) => unit.device.capabilities.sanitize === true,
+    supported,
     start,
     execute,
   });
 }
 
+const offersSanitize = (unit: LogicalUnit) => unit.device.capabilities.sanitize === true;
+const offersErase = (unit: LogicalUnit) =>
+  offersSanitize(unit) && unit.device.capabilities.cryptographicErase === true;
+
 export const sanitizeCommands: readonly Command[] = [
   row('OVERWRITE', SanitizeAction.overwrite, Transfer.out, startOverwrite, overwrite),
   row('BLOCK ERASE', SanitizeAction.blockErase, Transfer.none, startPlain, blockErase),
+  row(
+    'CRYPTOGRAPHIC ERASE',
+    SanitizeAction.cryptographicErase,
+    Transfer.none,
+    startPlain,
+    blockErase,
+    offersErase,
+  ),
   row('EXIT FAILURE MODE', SanitizeAction.exitFailureMode, Transfer.none, startPlain, exitFailure),
 ];
 
@@ -108,6 +127,7 @@ function overwrite(unit: LogicalUnit, task: Task, dataOut: Uint8Array | null): v
   });
 }
 
+/** A device that can be erased is erased: nothing is left then for a BLOCK ERASE to do. */
 function blockErase(unit: LogicalUnit, task: Task): void {
   new Operation(unit, task, null).begin();
 }
@@ -128,7 +148,7 @@ interface Overwrite {
   readonly invert: boolean;
 }
 
-/** One sanitize operation; `overwrite` null: a block erase. */
+/** One sanitize operation; `overwrite` null: a block or a cryptographic erase. */
 class Operation implements Completion {
   readonly #unit: LogicalUnit;
   readonly #overwrite: Overwrite | null;
@@ -137,6 +157,7 @@ class Operation implements Completion {
   #pass = 0;
   #at = 0;
   #length = 0;
+  #erased = false;
   #flushed = false;
   #waiting = false;
   #driving = false;
@@ -196,6 +217,16 @@ class Operation implements Completion {
     const { device, sanitize } = this.#unit;
     const passes = this.#overwrite?.passes ?? 1;
     const size = device.sectors * device.sectorBytes;
+    if (!this.#erased) {
+      this.#erased = true;
+      if (device.capabilities.cryptographicErase === true) {
+        assert(device.erase);
+        // A store that overwrites nothing in place has no other way; its length counts for the erases.
+        this.#length = this.#overwrite ? 0 : size;
+        device.erase(this);
+        return;
+      }
+    }
     if (this.#at >= size && this.#pass < passes - 1) {
       this.#pass++;
       this.#at = 0;

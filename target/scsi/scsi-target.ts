@@ -202,6 +202,20 @@ export class ScsiTarget implements TargetView {
     return null;
   }
 
+  /** Calls `done` once, when no copy that another unit was commanded to do is inside a device of this target. */
+  whenUnvisited(done: () => void): void {
+    let left = 1;
+    const one = () => {
+      left--;
+      if (left === 0) done();
+    };
+    for (const unit of this.#units.values()) {
+      left++;
+      unit.visits.idle(one);
+    }
+    one();
+  }
+
   copyTarget(nexus: Nexus, naa: Uint8Array): CopyTarget | null {
     if (this.#copyTargets !== undefined) return this.#copyTargets(nexus, naa);
     const unit = this.unitOf(naa);

@@ -39,6 +39,8 @@ export interface SenseCode {
   readonly code: number;
   /** The text of SPC-4 annex F, for logs. */
   readonly name: string;
+  /** What the INFORMATION field always holds with it. */
+  readonly information?: number;
 }
 
 function row(key: SenseKey, code: number, name: string): SenseCode {
@@ -163,7 +165,9 @@ export function encodeSense(
   descriptor: boolean,
   detail: SenseDetail = {},
 ): Uint8Array {
-  return descriptor ? encodeDescriptor(code, detail) : encodeFixed(code, detail);
+  const { information } = code;
+  const whole = information === undefined ? detail : { information, ...detail };
+  return descriptor ? encodeDescriptor(code, whole) : encodeFixed(code, whole);
 }
 
 function encodeFixed(code: SenseCode, detail: SenseDetail): Uint8Array {

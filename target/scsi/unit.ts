@@ -13,6 +13,8 @@ import type { Task } from './task.ts';
 export interface Unit {
   /** Null for the well-known and the absent unit. */
   readonly device: BlockDevice | null;
+  /** A task that another nexus aborts ends with TASK ABORTED (TAS, SPC-4 7.5.8). */
+  readonly tellsAborts: boolean;
 
   /**
    * Checks reservations, unit attentions, opcode and CDB fields. True: go on as `task.transfer` says

@@ -1,6 +1,7 @@
 /**
- * Writes to a unit by copies that another unit was commanded to do: the transport does not know them as
- * tasks of this unit, so whoever must outwait older writes (settle.ts, sanitize.ts) asks here as well.
+ * Reads and writes of a unit by copies that another unit may have been commanded to do: the transport does not
+ * know them as tasks of this unit, so whoever must outwait them (settle.ts, sanitize.ts, the removal of a
+ * target) asks here as well.
  */
 import { strict as assert } from 'node:assert';
 

@@ -11,6 +11,7 @@ import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import type { Nexus } from './nexus.ts';
 import { thirdPartyCopy } from './third-party.ts';
+import { thresholdExponent } from './thresholds.ts';
 
 const makers = new Map<number, (unit: LogicalUnit, nexus: Nexus) => Uint8Array>([
   [0x00, supportedPages],
@@ -21,6 +22,7 @@ const makers = new Map<number, (unit: LogicalUnit, nexus: Nexus) => Uint8Array>(
   [0xb0, blockLimits],
   [0xb1, characteristics],
   [0xb2, provisioning],
+  [0xb3, () => page(0xb3, new Uint8Array(12))], // see referrals.ts
 ]);
 
 /** A page with its header as `nexus` sees it, or null when there is none with that code. */
@@ -110,6 +112,7 @@ function extendedInquiry(unit: LogicalUnit): Uint8Array {
   out[5] = 0x01; // SIMPSUP
   out[6] = unit.device.capabilities.writeBack ? 0x01 : 0; // V_SUP
   out[7] = 0x01; // LUICLR
+  out[8] = 0x10; // R_SUP
   return out;
 }
 
@@ -120,7 +123,7 @@ function blockLimits(unit: LogicalUnit): Uint8Array {
   const out = new Uint8Array(64);
   out[1] = 0xb0;
   putU16(out, 2, 60);
-  out[4] = 0x01; // WSNZ: a WRITE SAME of zero blocks never means "to the end" here
+  out[4] = capabilities.writeSameToEnd === true ? 0 : 0x01; // WSNZ
   out[5] = compareBlocks(device);
   putU16(out, 6, device.physicalSectorBytes / sectorBytes);
   putU32(out, 8, maximumBlocks(device));
@@ -148,17 +151,19 @@ function characteristics(unit: LogicalUnit): Uint8Array {
   out[1] = 0xb1;
   putU16(out, 2, 60);
   putU16(out, 4, unit.device.capabilities.solidState ? 1 : 0);
-  // WABEREQ 01b: after a BLOCK ERASE reads are good without a write before.
-  out[7] = unit.device.capabilities.sanitize === true ? 0x40 : 0;
+  const { sanitize, cryptographicErase } = unit.device.capabilities;
+  // WABEREQ and WACEREQ 01b: after an erase reads are good without a write before.
+  if (sanitize === true) out[7] = cryptographicErase === true ? 0x50 : 0x40;
   return out;
 }
 
-/** Logical block provisioning (SBC-3 6.6.4): LBPU, LBPWS, LBPWS10, LBPRZ; provisioning type 2 = thin. */
+/** Logical block provisioning (SBC-3 6.6.4): THRESHOLD EXPONENT, LBPU, LBPWS, LBPWS10, LBPRZ; type 2 = thin. */
 function provisioning(unit: LogicalUnit): Uint8Array {
   const out = new Uint8Array(8);
   out[1] = 0xb2;
   putU16(out, 2, 4);
   if (unit.device.capabilities.thin) {
+    if (unit.mode.thresholds.offered) out[4] = thresholdExponent(unit.device);
     out[5] = 0x80 | 0x40 | 0x20 | 0x04;
     out[6] = 2;
   }

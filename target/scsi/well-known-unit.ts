@@ -19,6 +19,7 @@ import type { Unit } from './unit.ts';
 
 export class WellKnownUnit implements Unit {
   readonly device = null;
+  readonly tellsAborts = false;
   readonly #target: TargetView;
   readonly #attentions = new Map<Nexus, AttentionQueue>();
 

@@ -5,8 +5,9 @@
  *
  * Zeros go to the device's `writeZeroes`; with UNMAP they may be deallocated, because an unmapped
  * block reads as zeros here (LBPRZ). Any other pattern is written as it is, UNMAP or not: the
- * standard lets a device unmap only what then reads back as the Data-Out. WSNZ=1: a count of zero is
- * refused and never means "to the end".
+ * standard lets a device unmap only what then reads back as the Data-Out. A count of zero is refused
+ * (WSNZ=1) unless the device says otherwise: then it means "to the end", and like any count it is
+ * refused above MAXIMUM WRITE SAME LENGTH.
  */
 
 import { blocksOf, inRange, lbaOf, lengthByte, unprotected } from './block-range.ts';
@@ -26,6 +27,13 @@ function hasNoData(cdb: Uint8Array): boolean {
   return u8(cdb, 0) === Opcode.writeSame16 && (u8(cdb, 1) & noDataBit) !== 0;
 }
 
+/** Zero: there is no such count here. */
+function countOf({ device }: LogicalUnit, cdb: Uint8Array): number {
+  const blocks = blocksOf(cdb);
+  const toEnd = blocks === 0 && device.capabilities.writeSameToEnd === true;
+  return toEnd ? device.sectors - lbaOf(cdb) : blocks;
+}
+
 export function startWriteSame(unit: LogicalUnit, task: Task): boolean {
   const { cdb } = task;
   if (!unprotected(unit, task)) return false;
@@ -34,8 +42,8 @@ export function startWriteSame(unit: LogicalUnit, task: Task): boolean {
   if ((flags & anchorBit) !== 0) return unit.badField(task, 1, 4);
   if ((flags & unmapBit) !== 0 && !unit.device.capabilities.thin) return unit.badField(task, 1, 3);
   const lba = lbaOf(cdb);
-  const blocks = blocksOf(cdb);
-  if (!inRange(unit, task, lba, blocks)) return false;
+  if (!inRange(unit, task, lba, Math.max(1, blocksOf(cdb)))) return false;
+  const blocks = countOf(unit, cdb);
   const { sectorBytes } = unit.device;
   if (blocks === 0 || blocks > scsiLimits.writeSameBytes / sectorBytes) {
     return unit.badField(task, lengthByte(cdb));
@@ -52,7 +60,7 @@ export function startWriteSame(unit: LogicalUnit, task: Task): boolean {
 
 export function writeSame(unit: LogicalUnit, task: Task, dataOut: Uint8Array | null): void {
   const { sectorBytes } = unit.device;
-  const end = task.offset + blocksOf(task.cdb) * sectorBytes;
+  const end = task.offset + countOf(unit, task.cdb) * sectorBytes;
   const mayUnmap = (u8(task.cdb, 1) & unmapBit) !== 0;
   if (hasNoData(task.cdb)) {
     new ZeroJob(unit, task, end, mayUnmap).begin();

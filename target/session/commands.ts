@@ -309,6 +309,8 @@ export class Commands {
       task.aborted = false;
       task.dataIn = null;
       task.unit!.check(task, Sense.noOutcome);
+    } else if (task.aborted && task.tellAbort && !this.#closed) {
+      markAborted(task);
     } else if (task.aborted) {
       this.tasks.endSilently(task);
       answers = false;
@@ -338,12 +340,17 @@ export class Commands {
   }
 
   #answer(task: ScsiTask): void {
+    this.tasks.leave(task);
+    this.#respond(task);
+    this.tasks.release(task);
+  }
+
+  #respond(task: ScsiTask): void {
     const out = this.#out;
     const sense = task.sense;
     const length = sense === null ? 0 : sense.length + 2;
     const residuals = this.#residuals;
     residuals.compute(task);
-    this.tasks.leave(task);
     const at = out.reserve(length);
     putScsiResponse(
       out.bytes,
@@ -358,27 +365,37 @@ export class Commands {
     );
     if (sense !== null) putSense(out.bytes, at + out.dataAt, sense);
     out.seal(at, length, Stat.advance);
-    this.tasks.release(task);
   }
 
   // Ends by force
 
   /**
    * Ends a task without an answer. True: it has ended, nothing of it will happen any more. False:
-   * it is inside the device; `task.watchers` hear of its end.
+   * it is inside the device; `task.watchers` hear of its end. `tell`: the initiator is told by
+   * TASK ABORTED (SAM-5 5.3.1), because another one aborted it and TAS is set.
    */
-  abort(task: ScsiTask): boolean {
+  abort(task: ScsiTask, tell = false): boolean {
     task.aborted = true;
+    task.tellAbort = tell && !this.#closed;
     if (task.state === TaskState.working) return false;
     if (task.state === TaskState.reading) {
       this.tasks.detach(task);
+      if (task.tellAbort) {
+        markAborted(task);
+        this.#respond(task);
+        task.aborted = true;
+      }
       return true;
     }
     this.dataIn.forget(task);
     this.dataOut.forget(task);
     const fenced = this.#fenced.indexOf(task);
     if (fenced >= 0) this.#fenced.splice(fenced, 1);
-    this.tasks.endSilently(task);
+    if (task.tellAbort) {
+      this.tasks.remember(task);
+      markAborted(task);
+      this.#answer(task);
+    } else this.tasks.endSilently(task);
     return true;
   }
 
@@ -399,6 +416,14 @@ export class Commands {
     for (const task of [...this.tasks.table.values()]) this.abort(task);
     this.dataOut.close();
   }
+}
+
+/** The task ends with TASK ABORTED and nothing else. */
+function markAborted(task: ScsiTask): void {
+  task.aborted = false;
+  task.status = ScsiStatus.taskAborted;
+  task.sense = null;
+  task.dataIn = null;
 }
 
 /** No data, and nothing that a write of an earlier session could come after. */

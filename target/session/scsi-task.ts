@@ -114,6 +114,8 @@ export class ScsiTask implements Task, Completion {
   detached = false;
   /** A task management function gave up waiting: the end is reported as an aborted command. */
   reportAbort = false;
+  /** Another nexus aborted it and TAS is set: it ends with TASK ABORTED. */
+  tellAbort = false;
   readonly watchers: TaskWatcher[] = [];
 
   constructor(owner: TaskOwner, nexus: Nexus) {
@@ -160,5 +162,6 @@ export class ScsiTask implements Task, Completion {
     this.blocked = false;
     this.detached = false;
     this.reportAbort = false;
+    this.tellAbort = false;
   }
 }

@@ -107,7 +107,7 @@ export class TaskManagement {
     for (const session of sessions) {
       for (const task of tasksOn(session, scsi, lun.high, lun.low)) {
         if (task.cdb[0] === Opcode.persistentReserveOut) continue;
-        if (!session.commands.abort(task)) pending.add(task);
+        if (!session.commands.abort(task, task.unit?.tellsAborts)) pending.add(task);
       }
     }
     pending.start(clock, null);
@@ -156,7 +156,9 @@ export class TaskManagement {
     const owner = this.#owner;
     const { lunHigh, lunLow } = request;
     const hit = new Set<Nexus>();
-    for (const session of owner.siblings()) {
+    // With TAS the status tells them, and no unit attention (SAM-5 7.4).
+    const told = owner.scsi.route(lunHigh, lunLow).tellsAborts;
+    for (const session of told ? [] : owner.siblings()) {
       if (session.nexus === owner.nexus) continue;
       if (tasksOn(session, owner.scsi, lunHigh, lunLow).length !== 0) hit.add(session.nexus);
     }
@@ -196,7 +198,8 @@ export class TaskManagement {
   }
 
   #abort(session: ManagedSession, task: ScsiTask, pending: Pending): void {
-    if (!session.commands.abort(task)) pending.add(task);
+    const tell = session.nexus !== this.#owner.nexus && task.unit?.tellsAborts === true;
+    if (!session.commands.abort(task, tell)) pending.add(task);
   }
 
   #pending(tag: number, then: () => void): Pending {

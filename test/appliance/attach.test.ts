@@ -19,7 +19,13 @@ const record: DiskRecord = {
   attributes: {},
 };
 
-const plain = { writeProtected: false, removable: false };
+const plain = {
+  writeProtected: false,
+  removable: false,
+  hostProtect: false,
+  pool: { free: () => 0, used: () => 0, warnBelowBytes: 0 },
+  erase: async () => {},
+};
 
 /** Holds every call until the test completes it. */
 class HeldVolume implements Volume {
@@ -151,7 +157,11 @@ test('hosts hear of a new size, and of nothing after close', (t) => {
 });
 
 test('write protection shows in the capabilities, and is said once', (t) => {
-  const disk = new AttachedDisk(new HeldVolume(), { writeProtected: true, removable: true });
+  const disk = new AttachedDisk(new HeldVolume(), {
+    ...plain,
+    writeProtected: true,
+    removable: true,
+  });
   t.like(disk.capabilities, { readOnly: true, removable: true });
   const heard: string[] = [];
   disk.listen({ changed: (change) => void heard.push(change) });

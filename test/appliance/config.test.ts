@@ -88,6 +88,7 @@ test('flags win over the file, the file over defaults', async (t) => {
     storeSizeBytes: 1024 ** 3,
     // Relative to the file it stands in, not to wherever petald was started.
     store: join(directory, 'sub/disk'),
+    warnFreeShare: 0.2,
     cacheBytes: 256 * 1024 ** 2,
     iqnBase: 'iqn.2026-11.internal.petal',
     logLevel: 'warn',
@@ -107,6 +108,7 @@ test('without flags and file the defaults hold, on loopback', async (t) => {
     api: { host: '127.0.0.1', port: 3280 },
     store: join(directory, 'store.petal'),
     storeSizeBytes: null,
+    warnFreeShare: 0.2,
     cacheBytes: 256 * 1024 ** 2,
     iqnBase: 'iqn.2026-11.internal.petal',
     logLevel: 'info',

@@ -53,7 +53,12 @@ class FakeServer implements TargetServer {
 
 function offered(access: string, chap = '') {
   const server = new FakeServer();
-  const exposure = new Exposure(server, () => new MemoryReservationStore());
+  const exposure = new Exposure({
+    server,
+    reservations: () => new MemoryReservationStore(),
+    pool: () => ({ free: () => 0, used: () => 0, warnBelowBytes: 0 }),
+    erase: async () => {},
+  });
   exposure.add(volumeOf(recordWith(access, chap)));
   return { server, exposure, target: server.targets.get(iqn)! };
 }

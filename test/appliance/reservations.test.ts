@@ -111,10 +111,17 @@ test('only what is to persist comes back after a restart', async (t) => {
   t.false(first.of('b').load().persist);
   t.is(first.of('b').load().registrations.length, 1, 'in force while the process lives');
   const second = await directory.open();
-  t.deepEqual(second.of('a').load(), kept);
+  t.deepEqual(second.of('a').load(), { ...kept, generation: 0 });
   t.deepEqual(second.of('b').load().registrations, []);
   t.is(await save(second.of('a'), { ...kept, persist: false }), null);
   t.deepEqual((await directory.open()).of('a').load().registrations, []);
+});
+
+test('a start is a power on: the generation counts from zero again', async (t) => {
+  const directory = new FakeDirectory();
+  await save((await directory.open()).of('a'), kept);
+  // SPC-4 6.15.2: PRGENERATION is set to zero by a power on, with APTPL and without.
+  t.is((await directory.open()).of('a').load().generation, 0);
 });
 
 test('a state that cannot be kept is not in force', async (t) => {

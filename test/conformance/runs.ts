@@ -1,4 +1,4 @@
-/** Runs the configurations one after the other, each against a peer of its own. */
+/** Runs the configurations, each against a peer of its own, one after the other but for those that mostly sleep. */
 import { type Configuration, deviations } from './configurations.ts';
 import type { TestOutcome } from './cunit.ts';
 import { type ConfiguredOutcomes, type MergedOutcome, merge } from './merge.ts';
@@ -24,22 +24,38 @@ export async function runConfigurations(
   suites: ReadonlyMap<string, readonly string[]>,
   progress: Progress = silent,
 ): Promise<WholeRun> {
-  const runs: ConfiguredOutcomes[] = [];
+  const runs = new Map<string, ConfiguredOutcomes>();
   const incidents: string[] = [];
-  for (const configuration of configurations) {
+  const runOne = async (configuration: Configuration) => {
     const chosen = choose(configuration, suites);
-    if (chosen.size === 0) continue;
-    progress.begin(configuration);
+    if (chosen.size === 0) return;
     const peer = await configuration.start();
     try {
-      const found = await runSuites(peer, chosen, suites, (outcomes) => progress.suite(outcomes));
-      runs.push({ configuration: configuration.name, outcomes: found.outcomes });
+      // What runs beside the others is told as a whole, so that lines of two do not mix.
+      const told: (readonly TestOutcome[])[] = [];
+      const tell = (outcomes: readonly TestOutcome[]) =>
+        configuration.beside ? told.push(outcomes) : progress.suite(outcomes);
+      if (!configuration.beside) progress.begin(configuration);
+      const found = await runSuites(peer, chosen, suites, tell);
+      if (configuration.beside) progress.begin(configuration);
+      for (const outcomes of told) progress.suite(outcomes);
+      runs.set(configuration.name, {
+        configuration: configuration.name,
+        outcomes: found.outcomes,
+      });
       incidents.push(...found.incidents.map((what) => `${configuration.name}: ${what}`));
     } finally {
       await peer.stop();
     }
+  };
+  const beside = Promise.all(configurations.filter(({ beside }) => beside).map(runOne));
+  try {
+    for (const each of configurations) if (!each.beside) await runOne(each);
+  } finally {
+    await beside;
   }
-  return { runs, merged: merge(runs, deviations), incidents };
+  const inOrder = configurations.flatMap(({ name }) => runs.get(name) ?? []);
+  return { runs: inOrder, merged: merge(inOrder, deviations), incidents };
 }
 
 /** Tests by suite, as far as the configuration runs them. */

@@ -10,7 +10,8 @@ import { Outcome, parseList, parseRun, type TestOutcome } from './cunit.ts';
 
 /** The slowest suite takes about 10 s against tgt. */
 const SUITE_TIMEOUT_MS = 120_000;
-const TEST_TIMEOUT_MS = 60_000;
+/** Sanitize.Reset looks once a minute whether the operation has ended. */
+const TEST_TIMEOUT_MS = 180_000;
 const PROBE_TIMEOUT_MS = 10_000;
 /** These want a second path to the same LUN; a second session through one portal is one, too. */
 const MULTIPATH_SUITES = ['MultipathIO'];

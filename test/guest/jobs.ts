@@ -8,6 +8,8 @@ export interface Job {
   readonly promise: string;
   /** Null: the job has no target and no network. */
   readonly sizeMiB: number | null;
+  /** The job fills its pool, so it has a server of its own, with a store of this size. */
+  readonly storeSize?: string;
   readonly timeoutS: number;
   readonly servers: readonly ServerKind[];
 }
@@ -64,6 +66,35 @@ export const jobs: readonly Job[] = [
     timeoutS: 300,
     servers: [petal],
   },
+  {
+    name: 'cluster-validation',
+    promise: 'what a Windows failover cluster and fence_scsi send, over two portals and restarts',
+    sizeMiB: 256,
+    timeoutS: 900,
+    servers: [petal],
+  },
+  {
+    name: 'vaai',
+    promise: 'what ESXi sends for hardware acceleration, until the pool is full',
+    sizeMiB: 1024,
+    storeSize: '512MiB',
+    timeoutS: 900,
+    servers: [petal],
+  },
+  {
+    name: 'vaai-clone',
+    promise: 'EXTENDED COPY from one disk to another',
+    sizeMiB: 256,
+    timeoutS: 300,
+    servers: [petal],
+  },
+  {
+    name: 'odx',
+    promise: 'offloaded data transfer by tokens, within a disk and between two',
+    sizeMiB: 256,
+    timeoutS: 300,
+    servers: [petal],
+  },
 ];
 
 const directory = join(import.meta.dirname, 'jobs');
@@ -75,4 +106,5 @@ export const script = (job: Job): string => text(`${job.name}.job.sh`);
 export const library = (): Readonly<Record<string, string>> => ({
   'lib.sh': text('lib.sh'),
   'identity.sh': text('identity.sh'),
+  'nodes.sh': text('nodes.sh'),
 });

@@ -92,6 +92,22 @@ async function runJob(
   return null;
 }
 
+/** As `runJob`, with a server of the job's own where it needs one. */
+async function runAlone(
+  bed: Bed,
+  shared: GuestServer,
+  job: Job,
+  chosen: Options,
+): Promise<string | null> {
+  if (job.storeSize === undefined) return runJob(bed, shared, job, chosen);
+  const own = await PetalServer.start(job.storeSize);
+  try {
+    return await runJob(bed, own, job, chosen);
+  } finally {
+    await own.stop();
+  }
+}
+
 async function answer(server: GuestServer, job: Job, words: readonly string[]): Promise<string> {
   if (job.sizeMiB !== null) return server.answer(job.name, words);
   if (words[0] === 'echo') return words.slice(1).join('|');
@@ -138,7 +154,7 @@ async function main(chosen: Options): Promise<number> {
     for (const job of wanted) {
       if (interrupt.signal.aborted) throw new Error('interrupted');
       const started = performance.now();
-      const trouble = await runJob(bed, server, job, chosen);
+      const trouble = await runAlone(bed, server, job, chosen);
       const elapsedS = ((performance.now() - started) / 1000).toFixed(0);
       if (trouble !== null) failed += 1;
       const word = trouble === null ? 'passed' : 'FAILED';

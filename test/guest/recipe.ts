@@ -13,7 +13,7 @@ export const rootFiles = join(import.meta.dirname, 'root');
 /** Added to minbase. udev, kmod and busybox are the boot; the rest is what jobs use. */
 export const packages = [
   ...['linux-image-cloud-amd64', 'busybox-static', 'kmod', 'udev', 'iproute2', 'procps'],
-  ...['nftables', 'open-iscsi', 'multipath-tools', 'sg3-utils', 'util-linux'],
+  ...['nftables', 'open-iscsi', 'multipath-tools', 'sg3-utils', 'ddpt', 'util-linux'],
   ...['e2fsprogs', 'xfsprogs', 'fio'],
 ] as const;
 

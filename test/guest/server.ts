@@ -53,11 +53,11 @@ export class PetalServer implements GuestServer {
     this.#portals = portals;
   }
 
-  static async start(): Promise<PetalServer> {
+  static async start(storeSize = STORE_SIZE): Promise<PetalServer> {
     // Ports of our own choice: an initiator comes back to the port that it knows.
     const portals = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
     const args = portals.flatMap((portal) => ['--iscsi', portal]);
-    return new PetalServer(await Daemon.start({ storeSize: STORE_SIZE, args }), portals);
+    return new PetalServer(await Daemon.start({ storeSize, args }), portals);
   }
 
   async disk(name: string, sizeMiB: number): Promise<JobDisk> {
@@ -88,11 +88,22 @@ export class PetalServer implements GuestServer {
     remove: async (name, [force]) =>
       this.#petal('disk', 'rm', name, ...(force === '--force' ? ['--force', name] : [])),
     undelete: async (name) => this.#petal('disk', 'undelete', name),
+    /** `another NAME SIZE`: one more disk; prints its IQN. */
+    another: async (_, [name = '', size = '']) => {
+      const { iqn } = await this.#daemon.createDisk(name, size);
+      this.#iqns.set(name, iqn);
+      return iqn;
+    },
     /** How many sessions use the disk, or would if it were not removed. */
     sessions: async (name) => String((await this.#sessions(this.#iqn(name))).length),
     kick: async (name) => this.#kickFirst(this.#iqn(name)),
     kill: async () => {
       await this.#daemon.kill();
+      return '';
+    },
+    /** The clean end of the daemon, by SIGTERM. */
+    stop: async () => {
+      await this.#daemon.stop();
       return '';
     },
     start: async () => {

@@ -4,6 +4,7 @@
  * issued. Blocks carry the number of the write that made them, so that what is read back says which
  * point that is.
  */
+import { limits } from '../../storage/base/limits.ts';
 
 const seedOf = (ref: number, block: number, stamp: number): number =>
   (Math.imul(stamp, 0x9e3779b1) ^ Math.imul(ref, 0x85ebca6b) ^ block) >>> 0;
@@ -71,10 +72,14 @@ export class History {
     return this.#points;
   }
 
-  /** Block by block: a crash may come between two blocks of a write, never within one. */
+  /**
+   * Block by block: a crash may come between two blocks of a write, never within one, nor between those of
+   * a write inside one aligned run of `limits.atomicBlocks`.
+   */
   write(ref: number, block: number, count: number, stamp: number): number {
+    const atomic = (block % limits.atomicBlocks) + count <= limits.atomicBlocks;
     for (let index = 0; index < count; index += 1) {
-      this.#points += 1;
+      if (index === 0 || !atomic) this.#points += 1;
       this.#blocks.get(ref)!.add(block + index);
       this.#effect(ref, block + index, stamp);
     }

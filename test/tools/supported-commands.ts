@@ -100,6 +100,7 @@ const kinds: readonly Kind[] = [
   { name: 'atomic writes', capabilities: { atomicBytes: 65_536 } },
   { name: 'removable', capabilities: { removable: true } },
   { name: 'sanitize allowed', capabilities: { sanitize: true } },
+  { name: 'cryptographic erase', capabilities: { sanitize: true, cryptographicErase: true } },
   { name: 'states can be set (ALUA)', alua: { set: () => {} } },
 ];
 
@@ -108,7 +109,8 @@ function where(command: Command): string {
   if (supported === null || supported(unit({ name: 'plain' }))) return '';
   const found = kinds.filter((kind) => supported(unit(kind)));
   if (found.length === 0) throw new Error(`${command.name}: no kind of unit offers it`);
-  return found.map(({ name }) => name).join(' or ');
+  // The first is the plainest that will do; those behind it that say more do not count.
+  return found[0]!.name;
 }
 
 /** As much of a unit as the questions of the table look at. */

@@ -178,12 +178,3 @@ test('who may not change, and a change that fails', async (t) => {
   t.is(verdict(await send()), '02 04/670a');
   t.is(verdict(await world.run('00', { from: world.b })), '00', 'nothing changed, nobody is told');
 });
-
-test('a thin provisioning threshold is told to every nexus', async (t) => {
-  const { world } = await ready();
-  (world.target.route(0, 0) as unknown as { changed(c: 'threshold'): void }).changed('threshold');
-  for (const from of [world.a, world.b]) {
-    t.is(verdict(await world.run('00', { from })), '02 06/3807');
-    t.is(verdict(await world.run('00', { from })), '00');
-  }
-});

@@ -58,7 +58,7 @@ test('every allocation length gives the beginning of the same data', async (t) =
 test('00h lists the pages there are, ascending', async (t) => {
   const world = await ready();
   const list = await page(world, '00');
-  t.deepEqual(list, hex('00 00 0008 00 80 83 86 8f b0 b1 b2'));
+  t.deepEqual(list, hex('00 00 0009 00 80 83 86 8f b0 b1 b2 b3'));
   for (const code of list.slice(4)) {
     const each = await page(world, code.toString(16).padStart(2, '0'));
     t.is(each[1], code);
@@ -110,7 +110,7 @@ test('B0h announces the limits', async (t) => {
 test('B1h and B2h tell the medium and its provisioning', async (t) => {
   const world = await ready();
   t.deepEqual((await page(world, 'b1')).slice(0, 6), hex('00 b1 003c 0001'));
-  t.deepEqual(await page(world, 'b2'), hex('00 b2 0004 00 e4 02 00'));
+  t.deepEqual(await page(world, 'b2'), hex('00 b2 0004 0b e4 02 00'));
   const other = await ready({ capabilities: { thin: false, solidState: false } });
   t.deepEqual((await page(other, 'b1')).slice(0, 6), hex('00 b1 003c 0000'));
   t.deepEqual(await page(other, 'b2'), hex('00 b2 0004 00 00 00 00'));

@@ -94,6 +94,9 @@ export class Watched extends Filter {
       this.ram.compareAndWrite(offset, compare, write, d),
     );
   }
+  override erase(done: Completion): void {
+    this.#call('erase', 0, 0, done, (d) => this.ram.erase(d));
+  }
   override allocation(offset: number, length: number): DeviceAllocation {
     this.#check('allocation', offset, length);
     return this.ram.allocation(offset, length);
@@ -103,7 +106,7 @@ export class Watched extends Filter {
     const end = this.sectors * this.sectorBytes;
     assert(offset >= 0 && length >= 0 && offset + length <= end, `${call} ${offset}+${length}`);
     assert(offset % this.sectorBytes === 0 && length % this.sectorBytes === 0, call);
-    if (call !== 'flush') assert(length > 0, `${call} of nothing`);
+    if (call !== 'flush' && call !== 'erase') assert(length > 0, `${call} of nothing`);
   }
 
   #call(
@@ -115,7 +118,7 @@ export class Watched extends Filter {
   ): void {
     this.#check(name, offset, length);
     this.behaviour.before?.(name);
-    this.calls.push(name === 'flush' ? name : `${name} ${offset} ${length}`);
+    this.calls.push(name === 'flush' || name === 'erase' ? name : `${name} ${offset} ${length}`);
     this.largest = Math.max(this.largest, length);
     const error = this.behaviour.fail;
     this.behaviour.fail = null;
@@ -235,7 +238,8 @@ export class World {
       clock: turns,
       ...options.target,
     });
-    this.device = new Watched({ bytes: 16 * 1024 * 1024, ...options });
+    const capabilities = { hostMayChange: { writeProtect: true }, ...options.capabilities };
+    this.device = new Watched({ bytes: 16 * 1024 * 1024, ...options, capabilities });
     this.target.add(0, this.device, options.store);
   }
 

@@ -8,6 +8,8 @@ async function ready(options = {}): Promise<World> {
   return world;
 }
 
+const recovery = `01 0a 00 80 ${'00'.repeat(8)}`;
+const provisioning = `5c 02 001c ${'00'.repeat(12)} 00 01 0000 00000000 01 02 0000 00000000`;
 const caching = `08 12 00 ${'00'.repeat(17)}`;
 const control = '0a 0a 00 10 00 00 0000 ffff 0000';
 const exceptions = '1c 0a 08 00 00000000 00000000';
@@ -17,17 +19,24 @@ const senses: readonly (readonly [string, string, string])[] = [
   [
     '(6) all pages',
     '1a 00 3f 00 ff',
-    `37 00 10 08 00008000 00 000200 ${caching} ${control} ${exceptions}`,
+    `43 00 10 08 00008000 00 000200 ${recovery} ${caching} ${control} ${exceptions}`,
   ],
   [
     '(6) all pages and subpages, no descriptor',
     '1a 08 3f ff ff',
-    `2f 00 10 00 ${caching} ${control} ${exceptions}`,
+    `5b 00 10 00 ${recovery} ${caching} ${control} ${exceptions} ${provisioning}`,
   ],
   ['(6) control', '1a 08 0a 00 ff', `0f 00 10 00 ${control}`],
   ['(6) control, default', '1a 08 8a 00 ff', `0f 00 10 00 ${control}`],
-  ['(6) control, changeable', '1a 08 4a 00 ff', '0f 00 10 00 0a 0a 04 00 08 00 0000 0000 0000'],
+  ['(6) control, changeable', '1a 08 4a 00 ff', '0f 00 10 00 0a 0a 04 00 08 40 0000 0000 0000'],
   ['(6) caching, changeable', '1a 08 48 00 ff', `17 00 10 00 08 12 ${'00'.repeat(18)}`],
+  ['(6) thresholds', '1a 08 1c 02 ff', `23 00 10 00 ${provisioning}`],
+  ['(6) exceptions with subpages', '1a 08 1c ff ff', `2f 00 10 00 ${exceptions} ${provisioning}`],
+  [
+    '(6) thresholds, changeable',
+    '1a 08 5c 02 ff',
+    `23 00 10 00 5c 02 001c ${'00'.repeat(12)} ${'80 00 0000 ffffffff'.repeat(2)}`,
+  ],
   ['(6) cut', '1a 08 0a 00 05', '0f 00 10 00 0a'],
   ['(6) no room', '1a 08 0a 00 00', ''],
   ['(10) control', '5a 00 0a 00 000000 00ff', `001a 00 10 0000 0008 00008000 00 000200 ${control}`],
@@ -111,12 +120,16 @@ test('a read-only device or nexus is write protected', async (t) => {
   t.is(verdict(await world.run(write, { out: new Uint8Array(512) })), '00');
 });
 
+/** The page with a threshold of what is available: its first byte, and its count in hex. */
+const thresholds = (first: string, count: string) =>
+  `5c 02 001c ${'00'.repeat(12)} ${first} 01 0000 ${count.padStart(8, '0')} 01 02 0000 00000000`;
+
 /** [name, list, verdict, pointer] for MODE SELECT(6). */
 const selects: readonly (readonly [string, string, string, string])[] = [
   ['what is', `00000000 ${control}`, '00', ''],
   [
     'all pages as sensed',
-    `00 00 10 08 00008000 00 000200 ${caching} ${control} ${exceptions}`,
+    `00 00 10 08 00008000 00 000200 ${recovery} ${caching} ${control} ${exceptions} ${provisioning}`,
     '00',
     '',
   ],
@@ -130,7 +143,18 @@ const selects: readonly (readonly [string, string, string, string])[] = [
   ['a cut page', '00000000 0a 0a 00 10', '02 05/1a00', ''],
   ['a page header cut', '00000000 0a', '02 05/1a00', ''],
   ['an unknown page', '00000000 02 02 0000', '02 05/2600', 'list 4'],
-  ['a subpage', '00000000 4a 01 0000', '02 05/2600', 'list 4'],
+  ['an unknown subpage', '00000000 4a 01 0000', '02 05/2600', 'list 4'],
+  ['a subpage header cut', '00000000 5c 02 00', '02 05/1a00', ''],
+  ['a subpage cut', '00000000 5c 02 001c 00', '02 05/1a00', ''],
+  ['a wrong subpage length', '00000000 5c 02 0000', '02 05/2600', 'list 6'],
+  [
+    'an increasing threshold of what is left',
+    `00000000 ${thresholds('81', '0')}`,
+    '02 05/2600',
+    'list 20',
+  ],
+  ['a hard threshold', `00000000 ${thresholds('88', '0')}`, '02 05/2600', 'list 20'],
+  ['SITUA', `00000000 5c 02 001c 01 ${provisioning.slice(13)}`, '02 05/2600', 'list 8'],
 ];
 
 for (const [name, list, expected, field] of selects) {
@@ -153,4 +177,37 @@ test('less data than the list length is refused', async (t) => {
   const world = await ready();
   const result = await world.run('15 10 0000 10', { out: new Uint8Array(8) });
   t.is(verdict(result), '02 05/1a00');
+});
+
+test('SWP and WCE can be changed only where the administrator lets hosts', async (t) => {
+  const closed = await ready({ capabilities: { hostMayChange: undefined } });
+  t.is((await closed.run('1a 08 4a 00 ff')).data[8], 0, 'SWP');
+  const refused = await select(closed, `00000000 ${page(0, 1)}`);
+  t.is(verdict(refused), '02 05/2600');
+  t.is(pointer(refused.sense), 'list 8');
+  const open = await ready({ capabilities: { hostMayChange: { writeBack: true } } });
+  t.is((await open.run('1a 08 48 00 ff')).data[6], 0x04);
+});
+
+test('WCE changes the device, and the other hosts hear of it', async (t) => {
+  const world = await ready({ capabilities: { hostMayChange: { writeBack: true } } });
+  const wce = (on: boolean) => `00000000 08 12 ${on ? '04' : '00'} ${'00'.repeat(17)}`;
+  t.is(verdict(await select(world, wce(true))), '00');
+  t.true(world.device.capabilities.writeBack);
+  t.is((await world.run('1a 08 08 00 ff')).data[6], 0x04, 'the one that asked hears nothing');
+  t.is(verdict(await world.run('00', { from: world.b })), '02 06/2a01');
+  t.is(verdict(await world.run('00', { from: world.b })), '02 06/3f03');
+  t.is(verdict(await select(world, wce(true))), '00', 'as it is');
+  t.is(verdict(await world.run('00', { from: world.b })), '00');
+  t.is(verdict(await select(world, wce(false))), '00');
+  t.false(world.device.capabilities.writeBack);
+});
+
+test('TAS is kept until a reset', async (t) => {
+  const world = await ready();
+  t.is(verdict(await select(world, '00000000 0a 0a 00 10 00 40 0000 ffff 0000')), '00');
+  t.is((await world.run('1a 08 0a 00 ff')).data[9], 0x40);
+  world.target.reset(0, 0);
+  await world.run('00');
+  t.is((await world.run('1a 08 0a 00 ff')).data[9], 0);
 });

@@ -65,7 +65,7 @@ test('one command: its CDB size and usage; what is not there is not supported', 
 
 test('whatever bit a usage map does not have is refused or is a field of old', async (t) => {
   const world = await ready({
-    capabilities: { removable: true, atomicBytes: 4096, sanitize: true },
+    capabilities: { removable: true, atomicBytes: 4096, sanitize: true, cryptographicErase: true },
     target: { alua: { ...fixedAlua(1, 1), set: () => Promise.resolve() } },
   });
   const ignored: Record<string, string> = {};
@@ -119,7 +119,7 @@ test('target port groups, both formats', async (t) => {
 
 test('log pages', async (t) => {
   const world = await ready();
-  t.deepEqual((await world.run('4d 00 40 00 00 0000 00ff')).data, hex('00 00 0002 00 2f'));
+  t.deepEqual((await world.run('4d 00 40 00 00 0000 00ff')).data, hex('00 00 0003 00 0c 2f'));
   t.deepEqual(
     (await world.run('4d 00 6f 00 00 0000 00ff')).data,
     hex('2f 00 0008 0000 03 04 00 00 ff 00'),

@@ -45,6 +45,28 @@ test('BLOCK ERASE unmaps everything', async (t) => {
   t.is((await world.run('12 01 b1 00ff')).data[7], 0x40, 'WABEREQ');
 });
 
+test("CRYPTOGRAPHIC ERASE is the device's own, and where it is, the others begin with it", async (t) => {
+  const world = await ready({ cryptographicErase: true });
+  t.is(verdict(await world.run('48 03')), '00');
+  t.deepEqual(world.device.calls, ['erase', 'flush']);
+  t.true(content(world).every((byte) => byte === 0));
+  t.is((await world.run('12 01 b1 00ff')).data[7], 0x50, 'WABEREQ, WACEREQ');
+  world.device.calls.length = 0;
+  t.is(verdict(await world.run('48 02')), '00');
+  t.deepEqual(world.device.calls, ['erase', 'flush']);
+  world.device.calls.length = 0;
+  t.is(verdict(await overwrite(world, list(0x01, Uint8Array.of(7)))), '00');
+  t.is(world.device.calls[0], 'erase');
+  t.true(content(world).every((byte) => byte === 7));
+});
+
+test('an erase that fails fails the SANITIZE', async (t) => {
+  const world = await ready({ cryptographicErase: true });
+  world.device.behaviour.fail = new DeviceError('failed', 'planted');
+  t.is(verdict(await world.run('48 03')), '02 03/3103');
+  t.is(verdict(await world.run('00')), '02 03/3103');
+});
+
 test('BLOCK ERASE of a thick disk writes zeros', async (t) => {
   const world = await ready({ thin: false });
   t.is(verdict(await world.run('48 02')), '00');
