@@ -25,6 +25,7 @@ export {
   type ReservationState,
   type ReservationStore,
 } from './scsi/reservation-store.ts';
+export { RodTokens, type RodTokensOptions } from './scsi/rod-tokens.ts';
 export { ScsiTarget } from './scsi/scsi-target.ts';
 export {
   IscsiServer,

@@ -42,6 +42,13 @@ export class BackgroundWork {
   /** Aborted work that may still be inside the device, writing. */
   #lingering = 0;
 
+  #closed = false;
+
+  /** The unit was taken away: nothing goes on, nothing begins. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get size(): number {
     return this.#tasks.size;
   }
@@ -57,7 +64,13 @@ export class BackgroundWork {
       if (each.aborted && each.writes) this.#lingering--;
     });
     this.#tasks.add(task);
+    if (this.#closed) this.abort(null);
     return task;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.abort(null);
   }
 
   /** Ends the work of `nexus`, or of all. */

@@ -152,7 +152,8 @@ export class CopyJob extends Job {
       this.task.status = ScsiStatus.reservationConflict;
       return false;
     }
-    if (destination.background.lingering > 0) {
+    const first = this.#done === 0 && this.#length === 0;
+    if (first && destination.background.lingering > 0) {
       this.task.status = ScsiStatus.busy;
       return false;
     }

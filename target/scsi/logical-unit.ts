@@ -95,7 +95,7 @@ export class LogicalUnit implements Unit, DeviceListener {
 
   close(): void {
     this.#stopListening();
-    this.background.abort(null);
+    this.background.close();
     this.#leaveRods();
   }
 

@@ -69,6 +69,12 @@ function populate(
   const { rodTokens } = unit.target;
   const { initiator } = task.nexus;
   const token = rodTokens.make({ initiator, unit, extents, timeoutMs });
+  if (token === null) {
+    unit.check(task, Sense.invalidLun);
+    closeRodRecord(record, task, false);
+    task.finish();
+    return;
+  }
   rodTokens.settle(token, () => {
     if (task.aborted || unit.excluded(task)) rodTokens.end(token, Sense.tokenDeleted);
     else {

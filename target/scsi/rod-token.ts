@@ -48,7 +48,9 @@ export class RodToken {
   uses = 0;
   /** By the clock of its store. */
   expiresMs = 0;
-  readonly #sorted: readonly Extent[];
+  /** Where the extents begin and end, ascending: numbers, because every write looks through them. */
+  readonly #starts: Float64Array;
+  readonly #ends: Float64Array;
 
   constructor(
     bytes: Uint8Array,
@@ -63,25 +65,27 @@ export class RodToken {
     this.extents = extents.filter((each) => each.bytes > 0);
     this.size = extents.reduce((sum, each) => sum + each.bytes, 0);
     this.timeoutMs = timeoutMs;
-    this.#sorted = this.extents.toSorted((a, b) => a.from - b.from);
-    const last = this.#sorted.at(-1);
-    this.end = last === undefined ? 0 : last.from + last.bytes;
+    const sorted = this.extents.toSorted((a, b) => a.from - b.from);
+    this.#starts = Float64Array.from(sorted, (each) => each.from);
+    this.#ends = Float64Array.from(sorted, (each) => each.from + each.bytes);
+    this.end = this.#ends.at(-1) ?? 0;
   }
 
   /** Whether a byte of [offset, offset + length) is one that it stands for. */
   covers(offset: number, length: number): boolean {
-    const sorted = this.#sorted;
+    const starts = this.#starts;
+    const ends = this.#ends;
+    const after = offset + length;
+    if (offset >= this.end || starts.length === 0 || after <= (starts[0] ?? 0)) return false;
     let low = 0;
-    let high = sorted.length;
+    let high = starts.length;
     // The first extent that ends after `offset`; extents do not overlap.
     while (low < high) {
       const middle = (low + high) >> 1;
-      const { from, bytes } = sorted[middle] as Extent;
-      if (from + bytes <= offset) low = middle + 1;
+      if ((ends[middle] ?? 0) <= offset) low = middle + 1;
       else high = middle;
     }
-    const found = sorted[low];
-    return found !== undefined && length > 0 && found.from < offset + length;
+    return length > 0 && low < starts.length && (starts[low] ?? 0) < after;
   }
 }
 

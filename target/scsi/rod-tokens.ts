@@ -51,6 +51,7 @@ export class RodTokens {
   readonly #ended = new Map<string, RodToken>();
   /** By NAA designator: units that show the same medium are watched as one. */
   readonly #watches = new Map<string, Watch>();
+  readonly #watchOf = new Map<LogicalUnit, Watch>();
 
   constructor(options: RodTokensOptions = {}) {
     this.#clock = options.clock ?? realClock;
@@ -69,32 +70,37 @@ export class RodTokens {
 
   /** `unit` serves from now on; to be called with its own device in place. Returns the way to leave. */
   join(unit: LogicalUnit): () => void {
-    const naa = hex(unit.device.identity.naa);
-    const watch = this.#watches.get(naa) ?? new Watch(this);
-    this.#watches.set(naa, watch);
+    const naa = unit.device.identity.naa.slice();
+    const key = hex(naa);
+    const watch = this.#watches.get(key) ?? new Watch(this, naa);
+    this.#watches.set(key, watch);
+    this.#watchOf.set(unit, watch);
     watch.join(unit);
     return () => {
       watch.leave(unit);
+      this.#watchOf.delete(unit);
       if (watch.units.size > 0) return;
       // Nobody watches the medium any more.
       for (const token of [...watch.tokens]) this.end(token, Sense.tokenRevoked);
-      this.#watches.delete(naa);
+      this.#watches.delete(key);
     };
   }
 
-  /** A token that lives from now on: whatever is begun later and changes its data ends it. */
-  make(request: RodRequest): RodToken {
+  /**
+   * A token that lives from now on: whatever is begun later and changes its data ends it. Null: the unit
+   * was taken away while the command was on its way.
+   */
+  make(request: RodRequest): RodToken | null {
     const { initiator, unit, extents, timeoutMs } = request;
+    const watch = this.#watchOf.get(unit);
+    if (watch === undefined) return null;
     this.#expire();
     this.#makeRoom(initiator);
-    const naa = unit.device.identity.naa.slice();
-    const watch = this.#watches.get(hex(naa));
-    assert(watch, 'the unit has not joined');
     const size = extents.reduce((sum, each) => sum + each.bytes, 0);
     let bytes: Uint8Array;
     do bytes = encodeRodToken(unit, size, this.#random(8 + rodRandomLength));
     while (this.#living.has(keyOf(bytes)) || this.#ended.has(keyOf(bytes)));
-    const token = new RodToken(bytes, initiator, naa, extents, timeoutMs);
+    const token = new RodToken(bytes, initiator, watch.naa, extents, timeoutMs);
     token.expiresMs = this.nowMs() + timeoutMs;
     this.#living.set(keyOf(bytes), token);
     watch.add(token);
@@ -141,9 +147,9 @@ export class RodTokens {
     this.#freshen(token);
   }
 
-  /** Ends `token` if its time is over. */
-  expire(token: RodToken): void {
-    if (token.uses === 0 && this.nowMs() >= token.expiresMs) this.end(token, Sense.tokenExpired);
+  /** Ends `token` if its time is over at `now`. */
+  expire(token: RodToken, now: number): void {
+    if (token.uses === 0 && now >= token.expiresMs) this.end(token, Sense.tokenExpired);
   }
 
   end(token: RodToken, why: SenseCode): void {
@@ -163,8 +169,8 @@ export class RodTokens {
 
   /** The size of `unit` has changed: what is no longer there has no token. */
   resized(unit: LogicalUnit): void {
-    const { sectors, sectorBytes, identity } = unit.device;
-    for (const token of [...(this.#watches.get(hex(identity.naa))?.tokens ?? [])]) {
+    const { sectors, sectorBytes } = unit.device;
+    for (const token of [...(this.#watchOf.get(unit)?.tokens ?? [])]) {
       if (token.end > sectors * sectorBytes) this.end(token, Sense.tokenCancelled);
     }
   }
@@ -175,7 +181,8 @@ export class RodTokens {
   }
 
   #expire(): void {
-    for (const token of [...this.#living.values()]) this.expire(token);
+    const now = this.nowMs();
+    for (const token of [...this.#living.values()]) this.expire(token, now);
   }
 
   /** Room for one more of `initiator`: first among its own, then among all. */
@@ -198,10 +205,13 @@ class Watch implements ChangeWatcher {
   readonly tokens = new Set<RodToken>();
   /** Units over one device share what watches it, so that it stays one device to those who compare. */
   readonly #watched = new Map<BlockDevice, WatchedDevice>();
+  /** As it was when the first of the units came. */
+  readonly naa: Uint8Array;
   readonly #store: RodTokens;
 
-  constructor(store: RodTokens) {
+  constructor(store: RodTokens, naa: Uint8Array) {
     this.#store = store;
+    this.naa = naa;
   }
 
   join(unit: LogicalUnit): void {
@@ -228,9 +238,10 @@ class Watch implements ChangeWatcher {
   }
 
   changing(offset: number, length: number): void {
+    const now = this.#store.nowMs();
     for (const token of this.tokens) {
       if (token.covers(offset, length)) this.#store.end(token, Sense.tokenCancelled);
-      else this.#store.expire(token);
+      else this.#store.expire(token, now);
     }
   }
 

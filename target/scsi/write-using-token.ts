@@ -151,6 +151,7 @@ class RodJob extends CopyJob {
   protected override refusal(): SenseCode | null {
     const { token, source } = this.#use;
     const { unit, task } = this;
+    if (unit.background.closed) return Sense.invalidLun;
     if (unit.ejected) return Sense.mediumNotPresent;
     if (!unit.target.aluaFixed) {
       const code = aluaRefusal(unit.target.alua, task.nexus, ordinary);

@@ -5,7 +5,7 @@ import { LogicalUnit } from '../../../target/scsi/logical-unit.ts';
 import { RodTokens } from '../../../target/scsi/rod-tokens.ts';
 import { ScsiTarget } from '../../../target/scsi/scsi-target.ts';
 import { carry, cdb, nexus, sector, TestTask, verdict, Watched } from './kit.ts';
-import { fill, RodWorld, rodCdb, same, writeList } from './rod-kit.ts';
+import { fill, populateList, RodWorld, rodCdb, same, writeList } from './rod-kit.ts';
 
 const MiB = 1024 * 1024;
 
@@ -133,7 +133,7 @@ test('there are so many tokens in all, living and remembered', async (t) => {
   for (let i = 0; i < rodTokens + rodEnded + 10; i++) {
     const initiator = `iqn.2026-11.test:${Math.floor(i / rodTokensPerInitiator)}`;
     const extents = [{ from: 0, bytes: sector }];
-    made.push(store.make({ initiator, unit: unit as LogicalUnit, extents, timeoutMs: 1000 }));
+    made.push(store.make({ initiator, unit: unit as LogicalUnit, extents, timeoutMs: 1000 })!);
     t.true(store.size <= rodTokens);
   }
   const told = made.map((each) => {
@@ -214,10 +214,50 @@ test('targets that share their tokens copy from one to the other, others do not'
     unit,
     extents: [{ from: 0, bytes: 8 * sector }],
     timeoutMs: 60_000,
-  });
+  })!;
   const list = writeList(token.bytes, [[50, 8]]);
   const command = rodCdb(0x11, 1, list.length);
   t.is(await send(two.target, command, list), '00');
   t.true(same(two.device, 50, data));
   t.is(await send(apart.target, command, list), '02 05/2304');
 });
+
+test('a LUN that is taken away while a command for it is on its way', async (t) => {
+  for (const immed of [false, true]) {
+    const world = await ready();
+    const unit = world.target.route(0, 0);
+    const out = populateList([[0, 8]], { immed });
+    const task = new TestTask(cdb(rodCdb(0x10, 1, out.length)), world.a, out.length);
+    t.true(unit.start(task));
+    world.target.remove(0);
+    unit.execute(task, out);
+    await task.done;
+    t.is(verdict(task), immed ? '00' : '02 05/2500');
+    t.is(world.target.rodTokens.size, 0);
+  }
+});
+
+for (const immed of [false, true]) {
+  test(`nothing is written to a LUN that was taken away${immed ? ', IMMED' : ''}`, async (t) => {
+    const world = await ready({ capabilities: { thin: false } });
+    const token = await world.token([[0, 2048]]);
+    const unit = world.target.route(0, 0);
+    const out = writeList(token, [[8192, 2048]], { immed });
+    const send = () => new TestTask(cdb(rodCdb(0x11, 1, out.length)), world.a, out.length);
+    // One in the middle of its work, one whose list comes after.
+    world.device.behaviour.later = true;
+    const [first, second] = [send(), send()];
+    second.cdb[9] = 2;
+    t.true(unit.start(first) && unit.start(second));
+    world.device.calls.length = 0;
+    unit.execute(first, out);
+    while (world.device.calls.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    world.target.remove(0);
+    unit.execute(second, out);
+    await Promise.all([first.done, second.done]);
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+    t.is(world.device.calls.length, 3);
+    if (!immed) t.is(verdict(first), '02 05/2500');
+    t.is(verdict(second), '02 05/2306', 'its token went with it');
+  });
+}

@@ -3,6 +3,7 @@
  * after ends it, wherever the write was when the token was made.
  */
 import test from 'ava';
+import { RamDevice } from '../../../target/index.ts';
 import {
   type Information,
   parseInformation,
@@ -10,7 +11,7 @@ import {
   type Range,
   writeList,
 } from '../scsi/rod-kit.ts';
-import { Host, type Pdu, rw10, senseOf, type World, world } from './kit.ts';
+import { Host, MIB, type Pdu, rw10, senseOf, type World, world } from './kit.ts';
 
 function rodCdb(action: number, listId: number, length: number): Buffer {
   const cdb = Buffer.alloc(16);
@@ -46,7 +47,10 @@ async function information(host: Host, listId = 1): Promise<Information> {
 }
 
 /** How WRITE USING TOKEN of one block to LBA 1000 ends. */
-async function use({ us: host, device }: Two, token: Uint8Array): Promise<string> {
+async function use(
+  { us: host, device }: Pick<Two, 'us' | 'device'>,
+  token: Uint8Array,
+): Promise<string> {
   send(host, 0x11, writeList(token, [[1000, 1]]), 99);
   device.releaseAll();
   const [answer] = await host.receive();
@@ -181,4 +185,31 @@ test('work in the background ends with its session, and no write of the next one
   const out = new Uint8Array(512);
   device.readNow(1000 * 512, 512, out, 0);
   t.deepEqual(out, new Uint8Array(512).fill(3));
+});
+
+test('a token of the disk of one target is written to the disk of another, as long as both may be used', async (t) => {
+  const { server, us, device } = await two();
+  const name = 'iqn.2026-11.test:more';
+  const access: { now: 'read-write' | 'none' } = { now: 'read-write' };
+  const source = server.addTarget({ name, access: () => access.now });
+  const data = Buffer.alloc(512, 0x5c);
+  const disk = new RamDevice({ bytes: MIB });
+  disk.write(0, data, false, { complete: () => {} });
+  source.scsi.add(0, disk);
+  const there = new Host(server);
+  await there.enter({ TargetName: name }, 1);
+  populate(there, [[0, 1]]);
+  await there.receive();
+  const { token } = await information(there);
+  t.is(await use({ us, device }, token!), '0');
+  const out = new Uint8Array(512);
+  device.readNow(1000 * 512, 512, out, 0);
+  t.is(Buffer.compare(out, data), 0);
+  access.now = 'none';
+  t.is(await use({ us, device }, token!), 'a/0d02', 'masked meanwhile');
+  access.now = 'read-write';
+  t.is(await use({ us, device }, token!), '0');
+  there.command(rw10(0x2a, 0, 1), oneBlock);
+  await there.receive();
+  t.is(await use({ us, device }, token!), '5/2308', 'written meanwhile');
 });
