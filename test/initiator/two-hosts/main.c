@@ -2,7 +2,7 @@
  * What a failover cluster and an ESXi host send to a shared disk, from two initiators over two portals,
  * encoded by libiscsi. The test runs it phase by phase and restarts the daemon in between:
  *
- *   two-hosts TARGET PORTAL1 PORTAL2 PHASE      exit status 0, or 1 and the step that went wrong
+ *   two-hosts TARGET PORTAL1 PORTAL2 PHASE [ROUNDS]     exit status 0, or 1 and the step that went wrong
  *
  *   reserve   register on every path (APTPL), reserve type 5, who is refused, RELEASE, CLEAR, all types
  *   held      after a restart: what `reserve` left is there and excludes, PRGENERATION is zero
@@ -110,8 +110,9 @@ int main(int count, char **words) {
     { "vaai", vaai_phase },       { "full", full_phase },
   };
   setvbuf(stdout, NULL, _IOLBF, 0);
-  if (count != 5) {
-    fprintf(stderr, "two-hosts TARGET PORTAL1 PORTAL2 PHASE\n");
+  if (count == 6) rounds = atoi(words[5]);
+  if (count < 5 || count > 6 || rounds < 1) {
+    fprintf(stderr, "two-hosts TARGET PORTAL1 PORTAL2 PHASE [ROUNDS]\n");
     return 2;
   }
   for (int which = 0; which < PATHS; which++) path[which] = log_in(words[1], words[2 + which % 2], which);

@@ -53,7 +53,8 @@ void reserve_phase(void);
 void held_phase(void);
 void preempt_phase(void);
 
-/* vaai.c */
+/* vaai.c; rounds: how often the hosts contend for a lock */
+extern int rounds;
 void vaai_phase(void);
 void full_phase(void);
 

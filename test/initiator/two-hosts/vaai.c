@@ -8,7 +8,7 @@
 #include <string.h>
 #include "two-hosts.h"
 
-#define ROUNDS 300
+int rounds = 300;
 #define LOCK_LBA 4096
 
 struct contender { int done; uint32_t said; };
@@ -31,7 +31,7 @@ static void contend(void) {
   int won[2] = { 0, 0 };
   static const int host[2] = { A1, B2 };
   expect(GOOD, write_bytes(A1, LOCK_LBA, SECTOR, 0), A1);
-  for (uint32_t round = 1; round <= ROUNDS; round++) {
+  for (uint32_t round = 1; round <= (uint32_t)rounds; round++) {
     struct contender run[2] = { { 0, 0 }, { 0, 0 } };
     for (int turn = 0; turn < 2; turn++) {
       int i = (int)(round + (uint32_t)turn) % 2; /* each is first in half of the rounds */
@@ -69,7 +69,7 @@ static void contend(void) {
     fail("the lock is not what the last winner wrote");
   }
   scsi_free_scsi_task(task);
-  printf("%d rounds: host a won %d, host b %d\n", ROUNDS, won[0], won[1]);
+  printf("%d rounds: host a won %d, host b %d\n", rounds, won[0], won[1]);
 }
 
 static uint32_t compare_and_write(int which, unsigned char both[2 * SECTOR]) {
