@@ -10,8 +10,10 @@
  *   vaai      ATS and its contention, Zero, Delete, Clone, what REPORT SUPPORTED OPERATION CODES says
  *   full      a pool without room answers 27/07, and has room again after Delete
  *
- * The phases are in reservations.c and vaai.c. Sources: docs/guest-tests.md, "Windows clusters and ESXi". Sections are of SPC-4 and SBC-3.
+ * The phases are in reservations.c and vaai.c. Sources: docs/guest-tests.md, "Windows clusters and ESXi". Sections are
+ * of SPC-4 and SBC-3.
  */
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 const char *const path_name[PATHS] = { "A1", "A2", "B1", "B2" };
 struct iscsi_context *path[PATHS];
 const char *step = "log in";
+int left_alone = -1;
 
 void fail(const char *format, ...) {
   va_list arguments;
@@ -84,8 +87,19 @@ unsigned char *pattern(size_t bytes, unsigned char value) {
   return made;
 }
 
+void attend(void) {
+  for (int which = 0; which < PATHS; which++) {
+    struct pollfd poll_fd = { .fd = iscsi_get_fd(path[which]), .events = POLLIN };
+    if (which == left_alone || poll(&poll_fd, 1, 0) <= 0) continue;
+    if (iscsi_service(path[which], poll_fd.revents) < 0) {
+      fail("%s: %s", path_name[which], iscsi_get_error(path[which]));
+    }
+  }
+}
+
 uint32_t write_bytes(int which, uint32_t lba, uint32_t bytes, unsigned char value) {
   unsigned char *data = pattern(bytes, value);
+  attend();
   uint32_t said =
       outcome(iscsi_write10_sync(path[which], LUN, lba, data, bytes, SECTOR, 0, 0, 0, 0, 0));
   free(data);
@@ -93,6 +107,7 @@ uint32_t write_bytes(int which, uint32_t lba, uint32_t bytes, unsigned char valu
 }
 
 void expect_bytes(int which, uint32_t lba, uint32_t bytes, unsigned char value) {
+  attend();
   struct scsi_task *task = iscsi_read10_sync(path[which], LUN, lba, bytes, SECTOR, 0, 0, 0, 0, 0);
   if (task == NULL || task->status != SCSI_STATUS_GOOD) fail("%s cannot read", path_name[which]);
   if (task->datain.size != (int)bytes) fail("%s read %d bytes", path_name[which], task->datain.size);

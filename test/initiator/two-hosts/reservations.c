@@ -156,6 +156,7 @@ static void abort_phase(void) {
   forget();
   expect(GOOD, write_bytes(A1, FLIGHT_LBA, SECTOR, 0), A1);
   unsigned char *data = pattern(FLIGHT_BYTES, 0xbb);
+  left_alone = B1;
   for (int i = 0; i < IN_FLIGHT; i++) {
     uint32_t lba = FLIGHT_LBA + (uint32_t)i * (FLIGHT_BYTES / SECTOR);
     if (iscsi_write10_task(path[B1], LUN, lba, data, FLIGHT_BYTES, SECTOR, 0, 0, 0, 0, 0, on_write, NULL) == NULL) {
@@ -172,6 +173,7 @@ static void abort_phase(void) {
   for (int i = 0; i < IN_FLIGHT; i++) {
     expect(GOOD, write_bytes(A1, FLIGHT_LBA + (uint32_t)i * (FLIGHT_BYTES / SECTOR), FLIGHT_BYTES, 0x0a), A1);
   }
+  left_alone = -1;
   serve(B1, 500);
   if (before != 0) fail("%d writes had been answered: nothing was in flight", before);
   for (int i = 0; i < IN_FLIGHT; i++) {

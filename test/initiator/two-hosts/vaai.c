@@ -51,12 +51,14 @@ static void contend(void) {
                                        .events = (short)iscsi_which_events(path[host[i]]) };
       }
       if (poll(poll_fds, 2, 1000 * COMMAND_SECONDS) <= 0) fail("round %u: no answer", round);
-      for (int i = 0; i < 2; i++) {
+      for (int turn = 0; turn < 2; turn++) {
+        int i = (int)(round + (uint32_t)turn) % 2;
         if (poll_fds[i].revents && iscsi_service(path[host[i]], poll_fds[i].revents) < 0) {
           fail("round %u: %s", round, iscsi_get_error(path[host[i]]));
         }
       }
     }
+    attend();
     int winner = run[0].said == GOOD ? 0 : 1;
     if (run[winner].said != GOOD || run[1 - winner].said != MISCOMPARE) {
       fail("round %u: %08x and %08x", round, run[0].said, run[1].said);
@@ -65,7 +67,8 @@ static void contend(void) {
     memcpy(lock, image[winner] + SECTOR, SECTOR);
   }
   struct scsi_task *task = iscsi_read10_sync(path[B1], LUN, LOCK_LBA, SECTOR, SECTOR, 0, 0, 0, 0, 0);
-  if (task == NULL || task->datain.size != SECTOR || memcmp(task->datain.data, lock, SECTOR) != 0) {
+  if (task == NULL || task->datain.size != SECTOR) fail("the lock cannot be read: %s", iscsi_get_error(path[B1]));
+  if (memcmp(task->datain.data, lock, SECTOR) != 0) {
     fail("the lock is not what the last winner wrote");
   }
   scsi_free_scsi_task(task);
