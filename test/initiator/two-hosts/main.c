@@ -2,7 +2,7 @@
  * What a failover cluster and an ESXi host send to a shared disk, from two initiators over two portals,
  * encoded by libiscsi. The test runs it phase by phase and restarts the daemon in between:
  *
- *   two-hosts TARGET PORTAL1 PORTAL2 PHASE      exit status 0, or 1 and the step that went wrong
+ *   two-hosts TARGET PORTAL1 PORTAL2 PHASE [ROUNDS]     exit status 0, or 1 and the step that went wrong
  *
  *   reserve   register on every path (APTPL), reserve type 5, who is refused, RELEASE, CLEAR, all types
  *   held      after a restart: what `reserve` left is there and excludes, PRGENERATION is zero
@@ -10,8 +10,10 @@
  *   vaai      ATS and its contention, Zero, Delete, Clone, what REPORT SUPPORTED OPERATION CODES says
  *   full      a pool without room answers 27/07, and has room again after Delete
  *
- * The phases are in reservations.c and vaai.c. Sources: docs/guest-tests.md, "Windows clusters and ESXi". Sections are of SPC-4 and SBC-3.
+ * The phases are in reservations.c and vaai.c. Sources: docs/guest-tests.md, "Windows clusters and ESXi". Sections are
+ * of SPC-4 and SBC-3.
  */
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 const char *const path_name[PATHS] = { "A1", "A2", "B1", "B2" };
 struct iscsi_context *path[PATHS];
 const char *step = "log in";
+int left_alone = -1;
 
 void fail(const char *format, ...) {
   va_list arguments;
@@ -84,8 +87,19 @@ unsigned char *pattern(size_t bytes, unsigned char value) {
   return made;
 }
 
+void attend(void) {
+  for (int which = 0; which < PATHS; which++) {
+    struct pollfd poll_fd = { .fd = iscsi_get_fd(path[which]), .events = POLLIN };
+    if (which == left_alone || poll(&poll_fd, 1, 0) <= 0) continue;
+    if (iscsi_service(path[which], poll_fd.revents) < 0) {
+      fail("%s: %s", path_name[which], iscsi_get_error(path[which]));
+    }
+  }
+}
+
 uint32_t write_bytes(int which, uint32_t lba, uint32_t bytes, unsigned char value) {
   unsigned char *data = pattern(bytes, value);
+  attend();
   uint32_t said =
       outcome(iscsi_write10_sync(path[which], LUN, lba, data, bytes, SECTOR, 0, 0, 0, 0, 0));
   free(data);
@@ -93,6 +107,7 @@ uint32_t write_bytes(int which, uint32_t lba, uint32_t bytes, unsigned char valu
 }
 
 void expect_bytes(int which, uint32_t lba, uint32_t bytes, unsigned char value) {
+  attend();
   struct scsi_task *task = iscsi_read10_sync(path[which], LUN, lba, bytes, SECTOR, 0, 0, 0, 0, 0);
   if (task == NULL || task->status != SCSI_STATUS_GOOD) fail("%s cannot read", path_name[which]);
   if (task->datain.size != (int)bytes) fail("%s read %d bytes", path_name[which], task->datain.size);
@@ -110,8 +125,9 @@ int main(int count, char **words) {
     { "vaai", vaai_phase },       { "full", full_phase },
   };
   setvbuf(stdout, NULL, _IOLBF, 0);
-  if (count != 5) {
-    fprintf(stderr, "two-hosts TARGET PORTAL1 PORTAL2 PHASE\n");
+  if (count == 6) rounds = atoi(words[5]);
+  if (count < 5 || count > 6 || rounds < 1) {
+    fprintf(stderr, "two-hosts TARGET PORTAL1 PORTAL2 PHASE [ROUNDS]\n");
     return 2;
   }
   for (int which = 0; which < PATHS; which++) path[which] = log_in(words[1], words[2 + which % 2], which);

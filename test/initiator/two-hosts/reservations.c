@@ -3,6 +3,7 @@
  * write and read (table 65), who is told what (5.13.11), and PREEMPT AND ABORT with writes in flight.
  */
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "two-hosts.h"
 
@@ -156,6 +157,7 @@ static void abort_phase(void) {
   forget();
   expect(GOOD, write_bytes(A1, FLIGHT_LBA, SECTOR, 0), A1);
   unsigned char *data = pattern(FLIGHT_BYTES, 0xbb);
+  left_alone = B1;
   for (int i = 0; i < IN_FLIGHT; i++) {
     uint32_t lba = FLIGHT_LBA + (uint32_t)i * (FLIGHT_BYTES / SECTOR);
     if (iscsi_write10_task(path[B1], LUN, lba, data, FLIGHT_BYTES, SECTOR, 0, 0, 0, 0, 0, on_write, NULL) == NULL) {
@@ -168,12 +170,13 @@ static void abort_phase(void) {
     if (poll(&out, 1, 100) > 0) iscsi_service(path[B1], POLLOUT);
   }
   expect(GOOD, reserve_out(A2, ABORT, 5, key_a, key_b), A2);
-  int before = answered_good;
   for (int i = 0; i < IN_FLIGHT; i++) {
     expect(GOOD, write_bytes(A1, FLIGHT_LBA + (uint32_t)i * (FLIGHT_BYTES / SECTOR), FLIGHT_BYTES, 0x0a), A1);
   }
+  left_alone = -1;
   serve(B1, 500);
-  if (before != 0) fail("%d writes had been answered: nothing was in flight", before);
+  printf("%d of %d writes had ended before they could be aborted\n", answered_good, IN_FLIGHT);
+  if (answered_good == IN_FLIGHT) fail("nothing was in flight");
   for (int i = 0; i < IN_FLIGHT; i++) {
     expect_bytes(A2, FLIGHT_LBA + (uint32_t)i * (FLIGHT_BYTES / SECTOR), FLIGHT_BYTES, 0x0a);
   }

@@ -44,6 +44,9 @@ void expect_told(uint32_t wanted, int which);
 /* Takes the unit attentions that wait on every path. */
 void forget(void);
 
+/* Answers what the target asks on paths that have nothing else to do (NOP-In), all but `left_alone`. */
+void attend(void);
+extern int left_alone;
 unsigned char *pattern(size_t bytes, unsigned char value);
 uint32_t write_bytes(int which, uint32_t lba, uint32_t bytes, unsigned char value);
 void expect_bytes(int which, uint32_t lba, uint32_t bytes, unsigned char value);
@@ -53,7 +56,8 @@ void reserve_phase(void);
 void held_phase(void);
 void preempt_phase(void);
 
-/* vaai.c */
+/* vaai.c; rounds: how often the hosts contend for a lock */
+extern int rounds;
 void vaai_phase(void);
 void full_phase(void);
 

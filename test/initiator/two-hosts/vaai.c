@@ -8,7 +8,7 @@
 #include <string.h>
 #include "two-hosts.h"
 
-#define ROUNDS 300
+int rounds = 300;
 #define LOCK_LBA 4096
 
 struct contender { int done; uint32_t said; };
@@ -31,7 +31,7 @@ static void contend(void) {
   int won[2] = { 0, 0 };
   static const int host[2] = { A1, B2 };
   expect(GOOD, write_bytes(A1, LOCK_LBA, SECTOR, 0), A1);
-  for (uint32_t round = 1; round <= ROUNDS; round++) {
+  for (uint32_t round = 1; round <= (uint32_t)rounds; round++) {
     struct contender run[2] = { { 0, 0 }, { 0, 0 } };
     for (int turn = 0; turn < 2; turn++) {
       int i = (int)(round + (uint32_t)turn) % 2; /* each is first in half of the rounds */
@@ -51,12 +51,14 @@ static void contend(void) {
                                        .events = (short)iscsi_which_events(path[host[i]]) };
       }
       if (poll(poll_fds, 2, 1000 * COMMAND_SECONDS) <= 0) fail("round %u: no answer", round);
-      for (int i = 0; i < 2; i++) {
+      for (int turn = 0; turn < 2; turn++) {
+        int i = (int)(round + (uint32_t)turn) % 2;
         if (poll_fds[i].revents && iscsi_service(path[host[i]], poll_fds[i].revents) < 0) {
           fail("round %u: %s", round, iscsi_get_error(path[host[i]]));
         }
       }
     }
+    attend();
     int winner = run[0].said == GOOD ? 0 : 1;
     if (run[winner].said != GOOD || run[1 - winner].said != MISCOMPARE) {
       fail("round %u: %08x and %08x", round, run[0].said, run[1].said);
@@ -65,11 +67,12 @@ static void contend(void) {
     memcpy(lock, image[winner] + SECTOR, SECTOR);
   }
   struct scsi_task *task = iscsi_read10_sync(path[B1], LUN, LOCK_LBA, SECTOR, SECTOR, 0, 0, 0, 0, 0);
-  if (task == NULL || task->datain.size != SECTOR || memcmp(task->datain.data, lock, SECTOR) != 0) {
+  if (task == NULL || task->datain.size != SECTOR) fail("the lock cannot be read: %s", iscsi_get_error(path[B1]));
+  if (memcmp(task->datain.data, lock, SECTOR) != 0) {
     fail("the lock is not what the last winner wrote");
   }
   scsi_free_scsi_task(task);
-  printf("%d rounds: host a won %d, host b %d\n", ROUNDS, won[0], won[1]);
+  printf("%d rounds: host a won %d, host b %d\n", rounds, won[0], won[1]);
 }
 
 static uint32_t compare_and_write(int which, unsigned char both[2 * SECTOR]) {
