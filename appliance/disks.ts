@@ -12,10 +12,20 @@ import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
 import { AccessList, type AccessRule, normalRule, ruleForms } from './access.ts';
 import type { ChapChange, ChapRemoval, ChapSettings, ChapView } from './chap.ts';
 import { PetalError } from './errors.ts';
-import { Attribute, accessOf, chapOf, type Exposure, iqnOf, isOn, lun } from './exposure.ts';
+import {
+  Attribute,
+  accessOf,
+  chapOf,
+  type Exposure,
+  iqnOf,
+  isOn,
+  lun,
+  redirectOf,
+} from './exposure.ts';
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
 import { naaHex, targetName } from './names.ts';
+import { checkedRedirect, formatRedirect, type RedirectRule } from './redirects.ts';
 import { formatSize } from './sizes.ts';
 import { nearest } from './suggest.ts';
 
@@ -49,6 +59,8 @@ export interface DiskView {
   readonly hostProtect: boolean;
   /** Hosts may erase all of it (SANITIZE): its blocks are sealed under a key of its own. */
   readonly sanitize: boolean;
+  /** Where its hosts are sent at login, or null. */
+  readonly redirect: RedirectRule | null;
   /** ISO 8601, UTC. */
   readonly created: string;
   /** How many sessions use it. */
@@ -191,20 +203,37 @@ export class Disks {
     );
   }
 
+  /** Hosts are sent there, those with a session after they were asked to log out; null: served here again. */
+  async setRedirect(name: string, to: RedirectRule | null): Promise<DiskView> {
+    const rule = to === null ? null : checkedRedirect(to.address, to.permanent);
+    return await this.#change(name, 'redirect', formatRedirect(rule), (record) =>
+      this.#ports.exposure.setRedirect(record),
+    );
+  }
+
   async #switch(
     name: string,
     key: 'writeProtected' | 'hostProtect',
     on: boolean,
     apply: (record: DiskRecord) => void,
   ): Promise<DiskView> {
+    return await this.#change(name, key, on ? '1' : '', apply);
+  }
+
+  async #change(
+    name: string,
+    key: 'writeProtected' | 'hostProtect' | 'redirect',
+    value: string,
+    apply: (record: DiskRecord) => void,
+  ): Promise<DiskView> {
     return await this.#verbs.run(async () => {
       const record = this.#living(name);
       const changed = await this.#catalog.setAttributes(record.id, (old) => ({
         ...old,
-        [Attribute[key]]: on ? '1' : '',
+        [Attribute[key]]: value,
       }));
       apply(changed);
-      this.#ports.log.info({ disk: record.name, [key]: on }, 'disk changed');
+      this.#ports.log.info({ disk: record.name, [key]: value }, 'disk changed');
       return this.#view(changed);
     });
   }
@@ -399,6 +428,7 @@ export class Disks {
       removable: isOn(record, 'removable'),
       hostProtect: isOn(record, 'hostProtect'),
       sanitize: record.cipherKey !== undefined,
+      redirect: redirectOf(record),
       created: isoTime(record.created),
       sessions: record.removed === null ? (counts.get(iqnOf(record)) ?? 0) : 0,
       access: accessOf(record).rules,
