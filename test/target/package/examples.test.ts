@@ -11,7 +11,7 @@ import { until } from '#test/kit/process.ts';
 import { runOk } from '#test/kit/run.ts';
 import { temporaryDirectory } from '#test/kit/temp.ts';
 import { root } from '#test/kit/tree.ts';
-import { type Served, serve } from './served.ts';
+import { type Served, serve } from '#test/kit/served.ts';
 
 const examples = join(root, 'target', 'examples');
 

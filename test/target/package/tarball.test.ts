@@ -17,7 +17,7 @@ import { Initiator } from '#test/kit/initiator.ts';
 import { runOk } from '#test/kit/run.ts';
 import { makeDirectory, removeDirectory } from '#test/kit/temp.ts';
 import { root } from '#test/kit/tree.ts';
-import { serve } from './served.ts';
+import { serve } from '#test/kit/served.ts';
 
 const modules = join(root, 'node_modules');
 const tools = { PATH: `${join(modules, '.bin')}:${process.env.PATH}` };
