@@ -111,6 +111,17 @@ class TcpStream implements ByteStream {
     return false;
   }
 
+  writeAll(parts: readonly Uint8Array[], done: () => void): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed) return true;
+    socket.cork();
+    for (const part of parts) socket.write(part);
+    socket.uncork();
+    if (socket.writableLength === 0) return true;
+    socket.write(NOTHING, done);
+    return false;
+  }
+
   pause(): void {
     this.#socket.pause();
   }
