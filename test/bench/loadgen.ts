@@ -59,13 +59,15 @@ export class LoadGenerator {
     return run(this.#program, args);
   }
 
-  /** For `seconds`, after a warm-up. Rejects when an operation failed. */
+  /** For `seconds`, after a warm-up. The session stands before that. Rejects when an operation failed. */
   async measure(
     load: Load,
-    { url, pid, seconds }: { url: string; pid: number; seconds: number },
+    options: { url: string; pid: number; seconds: number; warmUpS?: number },
   ): Promise<LoadReport> {
+    const { url, pid, seconds, warmUpS = 0.5 } = options;
     return reportOf(
       await this.run([
+        ...['--warm-up', String(warmUpS)],
         ...argumentsOf(load),
         ...['--seconds', String(seconds), '--pid', String(pid), url],
       ]),

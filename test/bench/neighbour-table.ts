@@ -1,7 +1,12 @@
 /** The figures of `--neighbours` as a Markdown table. */
 import { median } from './figures.ts';
 
-export type Condition = 'alone' | 'slow reader' | 'strangers come' | 'strangers are timed out';
+export type Condition =
+  | 'alone'
+  | 'slow reader'
+  | '1,000 strangers come, evenly'
+  | '1,000 strangers come at once'
+  | '1,000 strangers are timed out';
 
 /** One measurement under one condition. */
 export interface Visit {

@@ -3,8 +3,9 @@
  * at a time, first alone and then while
  *
  *   - another has asked for 64 MiB and fetches none of it,
- *   - a thousand connections are opened that never log in (from many addresses of loopback: there is a
- *     bound for each), and when the login timer ends them.
+ *   - a thousand connections that never log in are opened (from many addresses of loopback: there is a
+ *     bound for each), at once or evenly over the time of the measurement, and when the login timer ends
+ *     them.
  *
  * Figures are of one server process over a RAM disk: 99th percentile of the latency against that of the
  * same round alone, and the server's resident memory before, during and after.
@@ -38,8 +39,10 @@ const SETTLE_MS = 1500;
 
 interface Bench {
   readonly server: Served;
-  /** p99 of the reader, microseconds. */
-  p99(): Promise<number>;
+  /** How long one measurement takes. */
+  readonly seconds: number;
+  /** p99 of the reader, microseconds; its session stands for `warmUpS` before that is measured. */
+  p99(warmUpS?: number): Promise<number>;
 }
 
 export async function measureNeighbours(options: {
@@ -56,7 +59,9 @@ export async function measureNeighbours(options: {
     await generator.fill(server.url);
     const bench: Bench = {
       server,
-      p99: async () => (await generator.measure(READER, { ...server, seconds })).p99Us,
+      seconds,
+      p99: async (warmUpS = 0.5) =>
+        (await generator.measure(READER, { ...server, seconds, warmUpS })).p99Us,
     };
     await bench.p99();
     for (let round = 0; round < rounds; round++) {
@@ -108,28 +113,49 @@ async function slowReader({ server, p99 }: Bench): Promise<Observation[]> {
   return [{ condition: 'slow reader', p99Us, before, during, after }];
 }
 
-async function strangers({ server, p99 }: Bench): Promise<Observation[]> {
+/** The reader is logged in before they come: while too many logins wait, there is room for no other. */
+const LOGIN_MS = 700;
+
+async function strangers(bench: Bench): Promise<Observation[]> {
+  return [
+    await strangersCome(bench, '1,000 strangers come, evenly', bench.seconds),
+    await strangersCome(bench, '1,000 strangers come at once', 0),
+    await strangersAreTimedOut(bench),
+  ];
+}
+
+async function strangersCome(
+  { server, p99 }: Bench,
+  condition: Condition,
+  overS: number,
+): Promise<Observation> {
   const before = await residentBytes(server.pid);
-  const openedMs = performance.now();
   const crowd = new Crowd(server.port);
-  const opening = crowd.open(STRANGERS);
-  const openP99Us = await p99();
-  await opening;
+  const measured = p99(LOGIN_MS / 1000);
+  await sleep(LOGIN_MS);
+  await crowd.open(STRANGERS, overS);
+  if (crowd.waiting === 0) throw new Error('no stranger was let wait');
+  const p99Us = await measured;
   const during = await residentBytes(server.pid);
-  // Most of the reader's time is to lie around the moment in which the timer ends them.
-  const leftMs = defaultLimits.loginTimeoutMs - 1000 - (performance.now() - openedMs);
-  await sleep(Math.max(0, leftMs));
-  const left = crowd.waiting;
-  const endP99Us = await p99();
-  await until('the login timer ends all strangers', 20_000, () => crowd.waiting === 0);
-  if (left === 0) throw new Error('no stranger was waiting when the timer was due');
+  crowd.close();
   await sleep(SETTLE_MS);
   const after = await residentBytes(server.pid);
-  const memory = { before, during, after };
-  return [
-    { condition: 'strangers come', p99Us: openP99Us, ...memory },
-    { condition: 'strangers are timed out', p99Us: endP99Us, ...memory },
-  ] satisfies (Observation & { condition: Condition })[];
+  return { condition, p99Us, before, during, after };
+}
+
+async function strangersAreTimedOut({ server, p99 }: Bench): Promise<Observation> {
+  const before = await residentBytes(server.pid);
+  const crowd = new Crowd(server.port);
+  // What is measured lies around the moment in which the timer ends them.
+  const measured = p99((LOGIN_MS + defaultLimits.loginTimeoutMs - 500) / 1000);
+  await sleep(LOGIN_MS);
+  await crowd.open(STRANGERS, 0);
+  const during = await residentBytes(server.pid);
+  const p99Us = await measured;
+  await until('the login timer ends all strangers', 20_000, () => crowd.waiting === 0);
+  await sleep(SETTLE_MS);
+  const after = await residentBytes(server.pid);
+  return { condition: '1,000 strangers are timed out', p99Us, before, during, after };
 }
 
 /** Connections that say nothing. */
@@ -146,10 +172,17 @@ class Crowd {
     return this.#sockets.size;
   }
 
-  /** Resolves when each has been connected or refused. */
-  async open(count: number): Promise<void> {
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Over so many seconds. Resolves when each has been connected or refused. */
+  async open(count: number, overS: number): Promise<void> {
     const settled: Promise<void>[] = [];
+    const begun = performance.now();
     for (let i = 0; i < count; i++) {
+      const dueMs = begun + (i / count) * overS * 1000;
+      if (dueMs > performance.now()) await sleep(dueMs - performance.now());
       const localAddress = `127.0.0.${2 + Math.floor(i / STRANGERS_PER_ADDRESS)}`;
       const socket = connect({ host: '127.0.0.1', port: this.#port, localAddress });
       this.#sockets.add(socket);
