@@ -20,9 +20,9 @@ import { BHS_BYTES } from '../wire/header.ts';
 import type { ByteStream } from './stream.ts';
 import type { CommandWindow } from './window.ts';
 
-/** Arenas that lie idle (a connection has one only while it fills it, or while the peer is slow); beyond
- *  so many they are left to the garbage collector. */
-const IDLE_ARENAS = 8;
+/** Arenas that lie idle, at most: what one slow peer holds. (A connection has one only while it fills it,
+ *  or while its peer is slow.) More are left to the garbage collector. */
+const IDLE_ARENAS = 16;
 
 export class ArenaPool {
   readonly bytes: number;
