@@ -128,11 +128,13 @@ export class CopyJob extends Job {
   #enter(segment: CopySegment): void {
     this.#writing = true;
     segment.destination.visits.enter();
+    if (segment.destination !== this.unit) this.task.elsewhere = segment.destination;
   }
 
   /** The write of a piece has ended, well or not. */
   #leave(): void {
     this.#segments[this.#index]?.destination.visits.leave();
+    this.task.elsewhere = null;
   }
 
   /** A reservation or a write protection may be newer than the check of the list. */
@@ -143,7 +145,9 @@ export class CopyJob extends Job {
       this.task.status = ScsiStatus.reservationConflict;
       return false;
     }
-    if (destination.background.lingering > 0) {
+    // Of its own unit the command was asked when it began.
+    const held = [source, destination].some((each) => each !== this.unit && each?.held === true);
+    if (held || destination.background.lingering > 0) {
       this.task.status = ScsiStatus.busy;
       return false;
     }
