@@ -281,14 +281,7 @@ export class IscsiServer implements ConnectionHub {
     const sessions = [...live, ...this.#registry.unsettled(nexus)];
     const { taskManagementTimeoutMs } = this.limits;
     const unit = lunField(lun);
-    TaskManagement.abortFor(
-      sessions,
-      target.scsi,
-      unit,
-      this.clock,
-      taskManagementTimeoutMs,
-      done,
-    );
+    TaskManagement.abortFor(sessions, target.scsi, unit, this.clock, taskManagementTimeoutMs, done);
   }
 
   /** A session that is gone is waited for whoever it was: it has no nexus to be named by. */
