@@ -70,7 +70,7 @@ export class IscsiServer implements ConnectionHub {
   readonly #connections = new Set<Connection>();
   readonly #pendingBySource = new Map<string, number>();
   #pending = 0;
-  readonly #registry = new SessionRegistry();
+  readonly #registry: SessionRegistry;
   readonly #connectionOf = new Map<Session, Connection>();
   /** Behind a discovery session: no LUN, and no way to reach it. */
   readonly #nowhere: ScsiTarget;
@@ -87,6 +87,7 @@ export class IscsiServer implements ConnectionHub {
     this.log = limitedLog(options.log ?? quietLog, this.clock);
     this.budget = new WriteBudget(this.limits.totalWriteBytes);
     this.arenas = new ArenaPool(this.limits.arenaBytes);
+    this.#registry = new SessionRegistry(this.clock, this.limits.taskManagementTimeoutMs);
     this.#admission = new Admission({
       targets: this.#targets,
       portals: this.#portals,
@@ -297,7 +298,9 @@ export class IscsiServer implements ConnectionHub {
   #abortTasks(target: Target, nexus: Nexus, lun: number, done: () => void): void {
     const live = [...this.#sessionsOf(target)].filter((session) => session.nexus === nexus);
     const sessions = [...live, ...this.#registry.unsettled(nexus)];
-    TaskManagement.abortFor(sessions, target.scsi, lunField(lun), this.clock, done);
+    const { taskManagementTimeoutMs } = this.limits;
+    const unit = lunField(lun);
+    TaskManagement.abortFor(sessions, target.scsi, unit, this.clock, taskManagementTimeoutMs, done);
   }
 
   /** A session that is gone is waited for whoever it was: it has no nexus to be named by. */
@@ -386,6 +389,9 @@ export class IscsiServer implements ConnectionHub {
   *siblings(session: Session): Iterable<Session> {
     for (const other of this.#registry.all()) {
       if (other.facts.scsi !== null && other.facts.scsi === session.facts.scsi) yield other;
+    }
+    for (const gone of this.#registry.unsettledOf(session.nexus.target)) {
+      if (gone.facts.scsi === session.facts.scsi) yield gone;
     }
   }
 

@@ -44,6 +44,15 @@ export class AbsentUnit implements Unit {
     return false;
   }
 
+  busy(_task: Task): boolean {
+    return false;
+  }
+
+  // No medium, so nothing to be kept from it.
+  hold(): void {}
+
+  lift(): void {}
+
   execute(task: Task, _dataOut: Uint8Array | null): void {
     const opcode = u8(task.cdb, 0);
     if (opcode === Opcode.inquiry) answer(task, absentInquiry(), u16(task.cdb, 3));

@@ -129,12 +129,14 @@ export class CopyJob extends Job {
   #enter(segment: CopySegment): void {
     this.#writing = true;
     segment.destination.visits.enter();
+    if (segment.destination !== this.unit) this.task.elsewhere = segment.destination;
   }
 
   /** The read or the write of a piece has ended, well or not. */
   #leave(): void {
     const segment = this.#segments[this.#index];
     (this.#writing ? segment?.destination : segment?.source)?.visits.leave();
+    this.task.elsewhere = null;
   }
 
   /** Whether the initiator may still use `unit` so: rules change, and targets are taken away. */
@@ -152,8 +154,10 @@ export class CopyJob extends Job {
       this.task.status = ScsiStatus.reservationConflict;
       return false;
     }
+    // Of its own unit the command was asked when it began.
+    const held = [source, destination].some((each) => each !== this.unit && each?.held === true);
     const first = this.#done === 0 && this.#length === 0;
-    if (first && destination.background.lingering > 0) {
+    if (held || (first && destination.background.lingering > 0)) {
       this.task.status = ScsiStatus.busy;
       return false;
     }

@@ -31,6 +31,19 @@ export interface Unit {
   excluded(task: Task): boolean;
 
   /**
+   * True when the unit has become busy since `start` (see `hold`) and the task would touch the medium;
+   * its status is set then. To be asked together with `excluded`.
+   */
+  busy(task: Task): boolean;
+
+  /**
+   * A task that was aborted stays inside the device longer than its host was made to wait. Until as
+   * many calls of `lift` the unit answers BUSY to whatever would touch the medium.
+   */
+  hold(): void;
+  lift(): void;
+
+  /**
    * For transfer none, in, out. Ends with exactly one `task.finish()`, now or later. `dataOut` holds
    * `task.length` bytes, or fewer if the initiator announced less; borrowed until `finish`.
    */

@@ -266,7 +266,7 @@ export class Commands {
   // To the device and back
 
   #submit(task: ScsiTask, data: Uint8Array | null, length: number): void {
-    if (task.transfer === Transfer.write && (length === 0 || task.unit!.excluded(task))) {
+    if (task.transfer === Transfer.write && (length === 0 || this.#keptOut(task))) {
       this.#answer(task);
       return;
     }
@@ -279,6 +279,12 @@ export class Commands {
     } else {
       task.unit!.execute(task, task.transfer === Transfer.out ? (data ?? NOTHING) : null);
     }
+  }
+
+  /** Asked when the data is here: what keeps a write out may be newer than its command. */
+  #keptOut(task: ScsiTask): boolean {
+    const unit = task.unit!;
+    return unit.excluded(task) || unit.busy(task);
   }
 
   taskFinished(task: ScsiTask): void {
@@ -377,6 +383,8 @@ export class Commands {
   abort(task: ScsiTask, tell = false): boolean {
     task.aborted = true;
     task.tellAbort = tell && !this.#closed;
+    // Of an earlier function that gave up: this one may yet be answered with success.
+    task.reportAbort = false;
     if (task.state === TaskState.working) return false;
     if (task.state === TaskState.reading) {
       this.tasks.detach(task);

@@ -3,8 +3,10 @@
  *
  * A task that has not reached the device never does; a read in flight is cut off from its answer; a
  * write inside the device is waited for, so that after FUNCTION COMPLETE nothing of it can land. When
- * the device does not let go in time the answer is FUNCTION REJECTED, and the task is reported as an
- * aborted command when it comes out.
+ * the device does not let go in time the answer is FUNCTION REJECTED, the task is reported as an
+ * aborted command when it comes out, and until then its logical unit is BUSY to everybody, so that
+ * nothing newer can be overtaken by it. The same holds for PREEMPT AND ABORT, whose command is
+ * answered when all is out however long that takes, and for what a session that has gone left behind.
  */
 import type { Clock } from '../clock.ts';
 import type { Nexus } from '../scsi/nexus.ts';
@@ -41,7 +43,7 @@ export interface ManagedSession {
 export interface TaskManagementOwner extends ManagedSession {
   readonly window: CommandWindow;
   readonly scsi: ScsiTarget;
-  /** All sessions of the target, this one included. */
+  /** All sessions of the target, this one included, and those that have gone and left tasks inside. */
   siblings(): Iterable<ManagedSession>;
   taskResponse(tag: number, response: TaskResponse): void;
   /** TARGET COLD RESET: every connection of the target is dropped. */
@@ -67,7 +69,7 @@ export class TaskManagement {
         this.#abortTask(request, cmdSn);
         break;
       case TaskFunction.abortTaskSet:
-        this.#abortOnUnit(request, [owner], () => {});
+        this.#abortOnUnit(request, this.#ofOurs(), () => {});
         break;
       case TaskFunction.clearTaskSet:
         this.#clearTaskSet(request);
@@ -94,23 +96,25 @@ export class TaskManagement {
   /**
    * Ends the tasks of one nexus on one unit, as PREEMPT AND ABORT asks; nobody is answered. The
    * PERSISTENT RESERVE OUT that asks is itself not one of them (SPC-4 5.13.11.2.6). `sessions`: what
-   * the nexus is and was. `done` is called once nothing of them is inside the device.
+   * the nexus is and was. `done` is called once nothing of them is inside the device; from `timeoutMs`
+   * on the unit is busy until then.
    */
   static abortFor(
     sessions: Iterable<ManagedSession>,
     scsi: ScsiTarget,
     lun: { readonly high: number; readonly low: number },
     clock: Clock,
+    timeoutMs: number,
     done: () => void,
   ): void {
-    const pending = new Pending(done);
+    const pending = new Pending({ settled: done, late: null });
     for (const session of sessions) {
       for (const task of tasksOn(session, scsi, lun.high, lun.low)) {
         if (task.cdb[0] === Opcode.persistentReserveOut) continue;
         if (!session.commands.abort(task, task.unit?.tellsAborts)) pending.add(task);
       }
     }
-    pending.start(clock, null);
+    pending.start(clock, timeoutMs);
   }
 
   /** As `abortFor`, but nothing is aborted: `done` follows when what is in the device now is out. */
@@ -121,7 +125,7 @@ export class TaskManagement {
     clock: Clock,
     done: () => void,
   ): void {
-    const pending = new Pending(done);
+    const pending = new Pending({ settled: done, late: null });
     for (const session of sessions) {
       for (const task of tasksOn(session, scsi, lun.high, lun.low)) {
         const writes = task.state === TaskState.working && task.transfer !== Transfer.in;
@@ -129,6 +133,16 @@ export class TaskManagement {
       }
     }
     pending.start(clock, null);
+  }
+
+  /** The session, and those that it has replaced: their tasks were of the same nexus. */
+  *#ofOurs(): Iterable<ManagedSession> {
+    const { initiator, isid, portalGroup } = this.#owner.nexus;
+    for (const session of this.#owner.siblings()) {
+      const { nexus } = session;
+      const same = nexus.isid === isid && nexus.portalGroup === portalGroup;
+      if (same && nexus.initiator === initiator) yield session;
+    }
   }
 
   #abortTask(request: TaskRequest, cmdSn: number): void {
@@ -203,9 +217,13 @@ export class TaskManagement {
   }
 
   #pending(tag: number, then: () => void): Pending {
-    return new Pending((complete) => {
-      if (complete) then();
-      this.#owner.taskResponse(tag, complete ? TaskResponse.complete : TaskResponse.rejected);
+    const owner = this.#owner;
+    return new Pending({
+      settled: () => {
+        then();
+        owner.taskResponse(tag, TaskResponse.complete);
+      },
+      late: () => owner.taskResponse(tag, TaskResponse.rejected),
     });
   }
 }
