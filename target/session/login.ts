@@ -346,13 +346,18 @@ export class Login {
   #reply(request: LoginRequest, transit: boolean, answer: readonly Pair[]): LoginReply {
     const done = transit && request.nextStage === Stage.fullFeature;
     const currentStage = this.#stage;
+    const text = answer.length === 0 ? NOTHING : writePairs(answer);
+    // Only a flood of keys that nobody knows gets there: NotUnderstood is longer than most of them.
+    if (text.length > Rfc7143.loginSegmentBytes) {
+      throw new Refusal(LoginStatus.initiatorError, 'too many keys');
+    }
     if (transit) this.#stage = request.nextStage;
     return {
       status: LoginStatus.success,
       transit,
       currentStage,
       nextStage: request.nextStage,
-      text: answer.length === 0 ? NOTHING : writePairs(answer),
+      text,
       done,
       reason: '',
     };
