@@ -31,6 +31,8 @@ export interface LoginDirectory {
   find(target: string, initiator: string): FoundTarget | { readonly refused: LoginStatus };
   /** What a discovery session has to prove. */
   discoveryChap(): ChapPolicy | null;
+  /** Whether as many discovery sessions are open as may be, from here or together. */
+  discoveryFull(): boolean;
   /** Whether a session with this TSIH exists. */
   sessionExists(tsih: number): boolean;
 }
@@ -206,6 +208,9 @@ export class Login {
     const type = pairValue(pairs, 'SessionType') ?? 'Normal';
     if (type !== 'Normal' && type !== 'Discovery') {
       throw new Refusal(LoginStatus.sessionTypeNotSupported, 'unknown SessionType');
+    }
+    if (type === 'Discovery' && this.#directory.discoveryFull()) {
+      throw new Refusal(LoginStatus.outOfResources, 'too many discovery sessions');
     }
     const chap =
       type === 'Normal'

@@ -50,7 +50,7 @@ const asks: readonly Ask[] = [
   { name: 'LOG SENSE subpages', at: 7, bytes: 2, cdb: [0x4d, 0, 0x40, 0xff] },
   { name: 'REPORT LUNS', at: 6, bytes: 4, cdb: [0xa0, 0, 2] },
   { name: 'READ CAPACITY(16)', at: 10, bytes: 4, cdb: [0x9e, 0x10] },
-  { name: 'GET LBA STATUS', at: 10, bytes: 4, cdb: [0x9e, 0x12] },
+  { name: 'GET LBA STATUS', at: 10, bytes: 4, cdb: [0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0x10] },
   { name: 'REPORT SUPPORTED OPERATION CODES', at: 6, bytes: 4, cdb: [0xa3, 0x0c, 0] },
   { name: 'the same with timeouts', at: 6, bytes: 4, cdb: [0xa3, 0x0c, 0x80] },
   ...[0x00, 0x12, 0x28, 0x5e, 0x9e, 0xa3, 0xff].flatMap((opcode) =>
