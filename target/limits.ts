@@ -67,6 +67,12 @@ export interface Limits {
   readonly sessions: number;
   /** Sessions on one target. */
   readonly sessionsPerTarget: number;
+  /**
+   * Discovery sessions, from one address and together. A host has one for a moment; without CHAP any
+   * stranger can have them, and what strangers hold must leave room for the hosts.
+   */
+  readonly discoveryPerSource: number;
+  readonly discoverySessions: number;
   /** Quiet time after which the target pings with a NOP-In. */
   readonly pingIdleMs: number;
   /** Time for any sign of life after a ping; then the connection is dropped. */
@@ -110,6 +116,8 @@ export const defaultLimits: Limits = {
   pendingTotal: 512,
   sessions: 4096,
   sessionsPerTarget: 256,
+  discoveryPerSource: 64,
+  discoverySessions: 512,
   pingIdleMs: 15_000,
   pingTimeoutMs: 20_000,
   dataOutTimeoutMs: 60_000,

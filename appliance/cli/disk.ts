@@ -2,7 +2,7 @@
  * petal disk …: virtual disks.
  */
 import { Argument, type Command } from 'commander';
-import type { DiskView } from '../disks.ts';
+import type { DiskView } from '../disk-view.ts';
 import { formatSize } from '../sizes.ts';
 import { ruleWords } from './access.ts';
 import { Client } from './client.ts';
