@@ -10,7 +10,7 @@ import { Serial } from '#storage/base/serial.ts';
 import type { Catalog } from '#storage/volume/catalog.ts';
 import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
 import { AccessList, type AccessRule, normalRule, ruleForms } from './access.ts';
-import type { ChapChange, ChapRemoval, ChapSettings, ChapView } from './chap.ts';
+import type { ChapChange, ChapRemoval, ChapSettings } from './chap.ts';
 import type { DiskView, NewDiskOptions } from './disk-view.ts';
 import { PetalError } from './errors.ts';
 import {
