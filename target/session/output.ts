@@ -3,7 +3,7 @@
  *
  * `reserve` makes room, the caller writes a header (and data behind it), `seal` adds what only the
  * connection knows (StatSN, ExpCmdSN, MaxCmdSN, padding, digests) and commits. Arenas come from a
- * pool shared by all connections; one that the kernel took at once is used again. While the peer
+ * pool shared by all connections; one that the kernel took at once goes back to it. While the peer
  * does not keep up, output gathers in one arena until that is full, and `full` tells the readers of
  * the device to wait.
  *
@@ -191,9 +191,8 @@ export class Output {
     if (!taken) return;
     this.#inFlight--;
     this.held -= arena.length;
-    // A stream that closed meanwhile has made `close` run: the arena goes back to the pool then.
-    if (this.#closed || this.bytes.length !== 0) this.#pool.give(arena);
-    else this.bytes = arena;
+    // Not kept for the next time: thousands of connections that are silent now would hold one each.
+    this.#pool.give(arena);
   }
 
   #sent(arena: Buffer): void {

@@ -5,8 +5,6 @@
  * and nothing hides in it, neither in what the pools keep idle nor behind the accounting of the server.
  * The same of a daemon as a whole, with the kernel and the heap: test/initiator/resources.test.ts.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import {
   type ByteStream,
@@ -15,6 +13,7 @@ import {
   RamDevice,
   type StreamHandler,
 } from '../../../target/index.ts';
+import { heldAfterCollection } from '../../kit/memory.ts';
 import { INITIATOR, MIB, NAME, pdu, rw10, text, type World, world } from './kit.ts';
 
 const READS = 64;
@@ -22,15 +21,8 @@ const COST_BYTES = 8 * MIB;
 /** Headers, sense and the like of the test itself. */
 const NOISE_BYTES = MIB / 4;
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
 async function bufferBytes(): Promise<number> {
-  for (let round = 0; round < 3; round++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    collect();
-  }
-  return process.memoryUsage().arrayBuffers;
+  return (await heldAfterCollection()).buffers;
 }
 
 /** Takes nothing until told, and keeps what it is given as it is: no copy that would be counted. */
