@@ -47,7 +47,11 @@ export interface Limits {
   readonly sessionWriteBytes: number;
   /** Write buffers of all sessions together. */
   readonly totalWriteBytes: number;
-  /** Output held for one connection: above it no new read is started until the peer has read some. */
+  /**
+   * Output held for one connection: above it no new read is started until the peer has read some. Where
+   * the device reads later, as much again lies idle in the pool of read buffers that it came through:
+   * with the arena being filled a peer that reads nothing costs less than 8 MiB.
+   */
   readonly heldBytes: number;
   /** Above it nothing more is even taken from the socket: a peer that pings and never reads. */
   readonly heldBytesStop: number;
@@ -61,7 +65,7 @@ export interface Limits {
   readonly loginTimeoutMs: number;
   /** PDUs of one login: a peer that negotiates for ever. */
   readonly loginPdus: number;
-  /** Connections that have not logged in, from one address and together. */
+  /** Connections that have not logged in (7 KiB each that say nothing, `textBytes` more at most), from one address and together. */
   readonly pendingPerSource: number;
   readonly pendingTotal: number;
   readonly sessions: number;
@@ -105,7 +109,7 @@ export const defaultLimits: Limits = {
   transferBytes: 4 * MIB,
   sessionWriteBytes: 32 * MIB,
   totalWriteBytes: 512 * MIB,
-  heldBytes: 4 * MIB,
+  heldBytes: 3.5 * MIB,
   heldBytesStop: 8 * MIB,
   readPieceBytes: 256 * KIB,
   arenaBytes: 256 * KIB + 4 * KIB,
@@ -113,7 +117,7 @@ export const defaultLimits: Limits = {
   loginTimeoutMs: 15_000,
   loginPdus: 64,
   pendingPerSource: 64,
-  pendingTotal: 512,
+  pendingTotal: 1024,
   sessions: 4096,
   sessionsPerTarget: 256,
   discoveryPerSource: 64,

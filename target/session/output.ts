@@ -262,6 +262,7 @@ export class Output {
     if (!taken) return;
     this.#inFlight--;
     this.held -= arena.length;
+    // Not kept for the next time: thousands of connections that are silent now would hold one each.
     this.#pool.give(arena);
   }
 
