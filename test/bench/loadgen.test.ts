@@ -144,7 +144,10 @@ test('reads and writes for a time, with figures that add up', async (t) => {
     const result = await run(...args, ...time, '--depth', '8', '--pid', String(process.pid));
     t.is(result.status, 0, result.output);
     const report = JSON.parse(result.stdout);
-    t.true(report.operations > 0 && report.p50Us > 0 && report.p50Us <= report.p99Us);
+    t.true(
+      report.operations > 0 && report.p50Us > 0 && report.p50Us <= report.p99Us,
+      result.stdout,
+    );
     t.true(Math.abs(report.iops - report.operations / report.seconds) < 1);
     t.true(report.targetUserUs + report.targetSystemUs >= 0);
   }

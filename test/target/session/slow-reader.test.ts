@@ -33,14 +33,18 @@ class SlowStream implements ByteStream {
   readonly localPort = 3260;
   slow = false;
   taken = 0;
-  readonly #waiting: { length: number; bytes: Uint8Array; done: () => void }[] = [];
+  readonly #waiting: { length: number; parts: Uint8Array[]; done: () => void }[] = [];
 
   write(bytes: Uint8Array, done: () => void): boolean {
+    return this.writeAll([bytes], done);
+  }
+  writeAll(parts: readonly Uint8Array[], done: () => void): boolean {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (!this.slow) {
-      this.taken += bytes.length;
+      this.taken += length;
       return true;
     }
-    this.#waiting.push({ length: bytes.length, bytes, done });
+    this.#waiting.push({ length, parts: [...parts], done });
     return false;
   }
   get held(): number {
