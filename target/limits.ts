@@ -65,8 +65,7 @@ export interface Limits {
   readonly loginTimeoutMs: number;
   /** PDUs of one login: a peer that negotiates for ever. */
   readonly loginPdus: number;
-  /** Connections that have not logged in (7 KiB each that say nothing, `textBytes` more at most), from one address
-   *  and together. */
+  /** Connections that have not logged in, from one address and together: 7 KiB each that says nothing. */
   readonly pendingPerSource: number;
   readonly pendingTotal: number;
   readonly sessions: number;

@@ -40,11 +40,7 @@ export class AbsentUnit implements Unit {
     return false;
   }
 
-  excluded(_task: Task): boolean {
-    return false;
-  }
-
-  busy(_task: Task): boolean {
+  keptOut(_task: Task): boolean {
     return false;
   }
 

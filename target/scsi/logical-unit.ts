@@ -284,6 +284,7 @@ export class LogicalUnit implements Unit, DeviceListener {
     return true;
   }
 
+  /** By a reservation made, or a sanitize operation begun, since `start`. Long work asks again and again. */
   excluded(task: Task): boolean {
     if (this.sanitize.state !== SanitizeState.none) {
       if (this.#sanitizing(commandOf(task.cdb), task)) return true;
@@ -303,10 +304,14 @@ export class LogicalUnit implements Unit, DeviceListener {
    * then. TEST UNIT READY is GOOD, as no command would end in CHECK CONDITION (SPC-4 6.47); path
    * checkers that send it take BUSY for a dead path.
    */
-  busy(task: Task): boolean {
-    if (this.#held === 0 || commandOf(task.cdb)?.touches !== true) return false;
+  #busy(task: Task): boolean {
+    if (commandOf(task.cdb)?.touches !== true) return false;
     task.status = ScsiStatus.busy;
     return true;
+  }
+
+  keptOut(task: Task): boolean {
+    return this.excluded(task) || (this.#held !== 0 && this.#busy(task));
   }
 
   get held(): boolean {
@@ -354,7 +359,7 @@ export class LogicalUnit implements Unit, DeviceListener {
   execute(task: Task, dataOut: Uint8Array | null): void {
     const command = commandOf(task.cdb);
     assert(command, 'execute without start');
-    if (this.excluded(task) || this.busy(task)) task.finish();
+    if (this.keptOut(task)) task.finish();
     else command.execute(this, task, dataOut);
   }
 

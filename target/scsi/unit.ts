@@ -24,17 +24,11 @@ export interface Unit {
   start(task: Task): boolean;
 
   /**
-   * True when a reservation made since `start` keeps the task out; its status is set then. To be asked
-   * when a write's data has arrived, before any of it goes to the device: what a reservation excludes
-   * does not land after the reservation was acknowledged.
+   * True when a reservation made since `start` keeps the task out, or the unit has become busy (see
+   * `hold`); its status is set then. To be asked when a write's data has arrived, before any of it goes
+   * to the device: what a reservation excludes does not land after the reservation was acknowledged.
    */
-  excluded(task: Task): boolean;
-
-  /**
-   * True when the unit has become busy since `start` (see `hold`) and the task would touch the medium;
-   * its status is set then. To be asked together with `excluded`.
-   */
-  busy(task: Task): boolean;
+  keptOut(task: Task): boolean;
 
   /**
    * A task that was aborted stays inside the device longer than its host was made to wait. Until as

@@ -71,11 +71,7 @@ export class WellKnownUnit implements Unit {
     return false;
   }
 
-  excluded(_task: Task): boolean {
-    return false;
-  }
-
-  busy(_task: Task): boolean {
+  keptOut(_task: Task): boolean {
     return false;
   }
 

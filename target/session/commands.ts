@@ -266,7 +266,7 @@ export class Commands {
   // To the device and back
 
   #submit(task: ScsiTask, data: Uint8Array | null, length: number): void {
-    if (task.transfer === Transfer.write && (length === 0 || this.#keptOut(task))) {
+    if (task.transfer === Transfer.write && (length === 0 || task.unit!.keptOut(task))) {
       this.#answer(task);
       return;
     }
@@ -279,12 +279,6 @@ export class Commands {
     } else {
       task.unit!.execute(task, task.transfer === Transfer.out ? (data ?? NOTHING) : null);
     }
-  }
-
-  /** Asked when the data is here: what keeps a write out may be newer than its command. */
-  #keptOut(task: ScsiTask): boolean {
-    const unit = task.unit!;
-    return unit.excluded(task) || unit.busy(task);
   }
 
   taskFinished(task: ScsiTask): void {
