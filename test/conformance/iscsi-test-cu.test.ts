@@ -8,7 +8,7 @@ import { listSuites } from './suites.ts';
 import { count } from './table.ts';
 
 test('iscsi-test-cu, family ALL', async (t) => {
-  t.timeout(9 * 60_000);
+  t.timeout(25 * 60_000);
   const { merged, incidents } = await runConfigurations(configurations, await listSuites());
   const bad = merged.filter(({ outcome }) => outcome === Outcome.failed);
   t.log(...bad.map(({ suite, test: name, reason }) => `failed ${suite}.${name}: ${reason}`));

@@ -26,19 +26,24 @@ export async function runConfigurations(
 ): Promise<WholeRun> {
   const runs = new Map<string, ConfiguredOutcomes>();
   const incidents: string[] = [];
+  const last: (() => void)[] = [];
   const runOne = async (configuration: Configuration) => {
     const chosen = choose(configuration, suites);
     if (chosen.size === 0) return;
     const peer = await configuration.start();
     try {
-      // What runs beside the others is told as a whole, so that lines of two do not mix.
       const told: (readonly TestOutcome[])[] = [];
       const tell = (outcomes: readonly TestOutcome[]) =>
         configuration.beside ? told.push(outcomes) : progress.suite(outcomes);
       if (!configuration.beside) progress.begin(configuration);
       const found = await runSuites(peer, chosen, suites, tell);
-      if (configuration.beside) progress.begin(configuration);
-      for (const outcomes of told) progress.suite(outcomes);
+      if (configuration.beside) {
+        // Told behind the others, so that lines of two do not mix.
+        last.push(() => {
+          progress.begin(configuration);
+          for (const outcomes of told) progress.suite(outcomes);
+        });
+      }
       runs.set(configuration.name, {
         configuration: configuration.name,
         outcomes: found.outcomes,
@@ -54,6 +59,7 @@ export async function runConfigurations(
   } finally {
     await beside;
   }
+  for (const tell of last) tell();
   const inOrder = configurations.flatMap(({ name }) => runs.get(name) ?? []);
   return { runs: inOrder, merged: merge(inOrder, deviations), incidents };
 }
