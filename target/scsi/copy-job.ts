@@ -2,22 +2,23 @@
  * The work of an EXTENDED COPY and of a WRITE USING TOKEN: segment after segment, in pieces of one scratch
  * buffer, read from the source and written to the destination.
  *
- * Before every piece both units are asked again whether a reservation keeps the copy out and whether
- * the destination is write-protected now. What the source never allocated is zeroed, so a thin disk's
- * clone stays thin. Within one unit a destination that overlaps its source from above is copied backwards.
+ * Before every call both units are asked again (copy-access.ts), and a reset of either ends the copy. What the
+ * source never allocated is zeroed, so a thin disk's clone stays thin. Within one unit a destination that
+ * overlaps its source from above is copied backwards.
  */
 import { strict as assert } from 'node:assert';
 import { Access } from './command.ts';
+import { conflict, copyRefusal } from './copy-access.ts';
 import { type CopyRecord, CopyState } from './copy-results.ts';
 import { type DeviceError, DeviceErrorCode } from './device.ts';
 import { Job } from './job.ts';
 import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import type { Extent } from './rod-token.ts';
-import { SanitizeState } from './sanitize.ts';
 import { Sense, type SenseCode, type SenseDetail } from './sense.ts';
 import { ScsiStatus } from './status.ts';
 import type { Task } from './task.ts';
+import type { Visit } from './visits.ts';
 
 /** A checked segment; offsets and lengths in bytes. */
 export interface CopySegment {
@@ -45,6 +46,10 @@ export class CopyJob extends Job {
   #lead = 0;
   /** The call under way ends a piece: it writes. */
   #writing = false;
+  /** Of the call under way. */
+  #visit: Visit | null = null;
+  /** Resets of the units of each segment before the copy began. */
+  readonly #resets: readonly number[];
 
   constructor(
     unit: LogicalUnit,
@@ -55,6 +60,7 @@ export class CopyJob extends Job {
     super(unit, task);
     this.#segments = segments;
     this.#record = record;
+    this.#resets = segments.map(resetsOf);
   }
 
   /** Why the copy must not go on; asked before every call, so also before what was read is written. */
@@ -121,34 +127,30 @@ export class CopyJob extends Job {
     this.#wanted = part.bytes;
     this.#lead = part.from - whole.from;
     this.#writing = false;
-    segment.source.visits.enter();
+    this.#visit = segment.source.visits.enter();
     device.read(whole.from, whole.bytes, this.scratch, this.#got, this);
     return true;
   }
 
   #enter(segment: CopySegment): void {
     this.#writing = true;
-    segment.destination.visits.enter();
+    this.#visit = segment.destination.visits.enter();
   }
 
   /** The read or the write of a piece has ended, well or not. */
   #leave(): void {
-    const segment = this.#segments[this.#index];
-    (this.#writing ? segment?.destination : segment?.source)?.visits.leave();
+    const visit = this.#visit;
+    this.#visit = null;
+    visit?.leave();
   }
 
-  /** Whether the initiator may still use `unit` so: rules change, and targets are taken away. */
-  #reaches(unit: LogicalUnit | null, access: Access): boolean {
-    if (unit === null || unit === this.unit) return true;
-    const found = this.unit.target.copyTarget(this.task.nexus, unit.device.identity.naa);
-    return found?.unit === unit && (access === Access.read || !found.readOnly);
-  }
-
-  /** A reservation or a write protection may be newer than the check of the list. */
+  /** Whether the next call may be made; sets the status if not. */
   #allowed(segment: CopySegment): boolean {
     const { source, destination } = segment;
     const { nexus } = this.task;
-    if (source?.bars(Access.read, nexus) || destination.bars(Access.write, nexus)) {
+    const reads = source === null ? null : copyRefusal(this.unit, nexus, source, Access.read);
+    const writes = copyRefusal(this.unit, nexus, destination, Access.write);
+    if (reads === conflict || (reads === null && writes === conflict)) {
       this.task.status = ScsiStatus.reservationConflict;
       return false;
     }
@@ -157,13 +159,8 @@ export class CopyJob extends Job {
       this.task.status = ScsiStatus.busy;
       return false;
     }
-    const sanitized =
-      (source !== null && source.sanitize.state !== SanitizeState.none) ||
-      destination.sanitize.state !== SanitizeState.none;
-    const reached = this.#reaches(source, Access.read) && this.#reaches(destination, Access.write);
-    let code = this.refusal();
-    if (!reached) code ??= Sense.cscdNotReachable;
-    code ??= sanitized ? Sense.cscdNotReachable : destination.protection({ readOnly: false });
+    let code = this.refusal() ?? reads ?? (writes === conflict ? null : writes);
+    if (resetsOf(segment) !== this.#resets[this.#index]) code ??= Sense.thirdPartyFailure;
     // The size may have changed as well; a device is never asked beyond it.
     if (endOf(segment) > sizeOf(source) || segment.to + segment.bytes > sizeOf(destination)) {
       code ??= Sense.copyAborted;
@@ -286,4 +283,9 @@ function endOf(segment: CopySegment): number {
 
 function sizeOf(unit: LogicalUnit | null): number {
   return unit === null ? 0 : unit.device.sectors * unit.device.sectorBytes;
+}
+
+/** Of both units: it grows with each. */
+function resetsOf({ source, destination }: CopySegment): number {
+  return (source?.resets ?? 0) + destination.resets;
 }

@@ -73,9 +73,7 @@ export class TaskManagement {
         this.#clearTaskSet(request);
         break;
       case TaskFunction.logicalUnitReset:
-        this.#abortOnUnit(request, owner.siblings(), () => {
-          owner.scsi.reset(request.lunHigh, request.lunLow);
-        });
+        this.#resetUnit(request);
         break;
       case TaskFunction.targetWarmReset:
         this.#resetTarget(request, false);
@@ -167,7 +165,22 @@ export class TaskManagement {
     });
   }
 
-  #abortOnUnit(request: TaskRequest, sessions: Iterable<ManagedSession>, then: () => void): void {
+  /** Copies by command of other units work here without a task of this unit: a reset ends them as well. */
+  #resetUnit(request: TaskRequest): void {
+    const { scsi } = this.#owner;
+    const lun = { high: request.lunHigh, low: request.lunLow };
+    const reset = () => {
+      scsi.reset(lun.high, lun.low);
+    };
+    this.#abortOnUnit(request, this.#owner.siblings(), reset, (done) => scsi.endCopies(lun, done));
+  }
+
+  #abortOnUnit(
+    request: TaskRequest,
+    sessions: Iterable<ManagedSession>,
+    then: () => void,
+    other?: (done: () => void) => void,
+  ): void {
     const { scsi } = this.#owner;
     const { lunHigh, lunLow } = request;
     if (scsi.route(lunHigh, lunLow).device === null) {
@@ -179,6 +192,7 @@ export class TaskManagement {
       for (const task of tasksOn(session, scsi, lunHigh, lunLow))
         this.#abort(session, task, pending);
     }
+    if (other !== undefined) pending.addOther(other);
     pending.start(this.#clock, this.#timeoutMs);
   }
 
@@ -194,6 +208,7 @@ export class TaskManagement {
         this.#abort(session, task, pending);
       }
     }
+    pending.addOther((done) => owner.scsi.endCopies(null, done));
     pending.start(this.#clock, this.#timeoutMs);
   }
 
