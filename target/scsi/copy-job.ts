@@ -2,9 +2,9 @@
  * The work of an EXTENDED COPY and of a WRITE USING TOKEN: segment after segment, in pieces of one scratch
  * buffer, read from the source and written to the destination.
  *
- * Before every call both units are asked again (copy-access.ts), and a reset of either ends the copy. What the
- * source never allocated is zeroed, so a thin disk's clone stays thin. Within one unit a destination that
- * overlaps its source from above is copied backwards.
+ * Before every call both units are asked again (copy-access.ts), and a break of either (a reset, SANITIZE) ends
+ * the copy. What the source never allocated is zeroed, so a thin disk's clone stays thin. Within one unit a
+ * destination that overlaps its source from above is copied backwards.
  */
 import { strict as assert } from 'node:assert';
 import { Access } from './command.ts';
@@ -48,8 +48,8 @@ export class CopyJob extends Job {
   #writing = false;
   /** Of the call under way. */
   #visit: Visit | null = null;
-  /** Resets of the units of each segment before the copy began. */
-  readonly #resets: readonly number[];
+  /** Breaks of the units of each segment before the copy began. */
+  readonly #breaks: readonly number[];
 
   constructor(
     unit: LogicalUnit,
@@ -60,7 +60,7 @@ export class CopyJob extends Job {
     super(unit, task);
     this.#segments = segments;
     this.#record = record;
-    this.#resets = segments.map(resetsOf);
+    this.#breaks = segments.map(breaksOf);
   }
 
   /** Why the copy must not go on; asked before every call, so also before what was read is written. */
@@ -160,7 +160,7 @@ export class CopyJob extends Job {
       return false;
     }
     let code = this.refusal() ?? reads ?? (writes === conflict ? null : writes);
-    if (resetsOf(segment) !== this.#resets[this.#index]) code ??= Sense.thirdPartyFailure;
+    if (breaksOf(segment) !== this.#breaks[this.#index]) code ??= Sense.thirdPartyFailure;
     // The size may have changed as well; a device is never asked beyond it.
     if (endOf(segment) > sizeOf(source) || segment.to + segment.bytes > sizeOf(destination)) {
       code ??= Sense.copyAborted;
@@ -286,6 +286,6 @@ function sizeOf(unit: LogicalUnit | null): number {
 }
 
 /** Of both units: it grows with each. */
-function resetsOf({ source, destination }: CopySegment): number {
-  return (source?.resets ?? 0) + destination.resets;
+function breaksOf({ source, destination }: CopySegment): number {
+  return (source?.breaks ?? 0) + destination.breaks;
 }

@@ -60,8 +60,8 @@ export class LogicalUnit implements Unit, DeviceListener {
   readonly sanitize = new SanitizeStatus();
   readonly visits = new Visits();
   readonly background = new BackgroundWork();
-  /** How often the unit was reset: a copy that began before a reset ends. */
-  resets = 0;
+  /** Resets and sanitize operations: copies that began before one of them end. */
+  breaks = 0;
   /** The medium of a removable unit was ejected. */
   ejected = false;
   /** Who holds the SPC-2 RESERVE, or null. */
@@ -165,7 +165,7 @@ export class LogicalUnit implements Unit, DeviceListener {
    * function that names tasks or task sets reaches only the tasks of this unit and leaves such copies alone.
    */
   endCopies(done: () => void): void {
-    this.resets++;
+    this.breaks++;
     this.background.abort(null);
     this.visits.idle(done);
   }
