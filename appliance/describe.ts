@@ -1,7 +1,7 @@
 /**
  * Short descriptions of virtual disks that the daemon and the CLI share.
  */
-import type { DiskView } from './disks.ts';
+import type { DiskView } from './disk-view.ts';
 import { formatSize } from './sizes.ts';
 
 export function kindOf(disk: Pick<DiskView, 'reserved'>): 'reserved' | 'thin' {

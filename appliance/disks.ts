@@ -10,12 +10,23 @@ import { Serial } from '#storage/base/serial.ts';
 import type { Catalog } from '#storage/volume/catalog.ts';
 import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
 import { AccessList, type AccessRule, normalRule, ruleForms } from './access.ts';
-import type { ChapChange, ChapRemoval, ChapSettings, ChapView } from './chap.ts';
+import type { ChapChange, ChapRemoval, ChapSettings } from './chap.ts';
+import type { DiskView, NewDiskOptions } from './disk-view.ts';
 import { PetalError } from './errors.ts';
-import { Attribute, accessOf, chapOf, type Exposure, iqnOf, isOn, lun } from './exposure.ts';
+import {
+  Attribute,
+  accessOf,
+  chapOf,
+  type Exposure,
+  iqnOf,
+  isOn,
+  lun,
+  redirectOf,
+} from './exposure.ts';
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
 import { naaHex, targetName } from './names.ts';
+import { checkedRedirect, formatRedirect, type RedirectRule } from './redirects.ts';
 import { formatSize } from './sizes.ts';
 import { nearest } from './suggest.ts';
 
@@ -25,52 +36,6 @@ export interface DiskStore {
   volume(id: string): Volume;
   /** Bytes that hold data of this disk. */
   used(record: DiskRecord): number;
-}
-
-/** A virtual disk as the API and the CLI show it. */
-export interface DiskView {
-  readonly name: string;
-  /** Bytes. */
-  readonly size: number;
-  readonly used: number;
-  readonly iqn: string;
-  readonly lun: number;
-  /** `naa.` and 32 hex digits. */
-  readonly naa: string;
-  readonly id: string;
-  readonly serial: string;
-  readonly sectorBytes: number;
-  readonly reserved: boolean;
-  /** No host may write. */
-  readonly writeProtected: boolean;
-  /** Hosts see a removable medium. */
-  readonly removable: boolean;
-  /** Hosts may protect it from writing by a mode page. */
-  readonly hostProtect: boolean;
-  /** Hosts may erase all of it (SANITIZE): its blocks are sealed under a key of its own. */
-  readonly sanitize: boolean;
-  /** ISO 8601, UTC. */
-  readonly created: string;
-  /** How many sessions use it. */
-  readonly sessions: number;
-  /** Who may see it beside hosts on loopback. */
-  readonly access: readonly AccessRule[];
-  /** Who may log in by CHAP; without users no login needs it. */
-  readonly chap: ChapView;
-  /** Only of a removed disk: when, and until when it can be restored unless the space is needed. */
-  readonly removed?: string;
-  readonly restorableUntil?: string;
-}
-
-export interface NewDiskOptions {
-  readonly name: string;
-  readonly size: number;
-  readonly reserved?: boolean;
-  readonly sectorBytes?: 512 | 4096;
-  readonly writeProtected?: boolean;
-  readonly removable?: boolean;
-  readonly hostProtect?: boolean;
-  readonly sanitize?: boolean;
 }
 
 export interface DisksPorts {
@@ -191,20 +156,37 @@ export class Disks {
     );
   }
 
+  /** Hosts are sent there, those with a session after they were asked to log out; null: served here again. */
+  async setRedirect(name: string, to: RedirectRule | null): Promise<DiskView> {
+    const rule = to === null ? null : checkedRedirect(to.address, to.permanent);
+    return await this.#change(name, 'redirect', formatRedirect(rule), (record) =>
+      this.#ports.exposure.setRedirect(record),
+    );
+  }
+
   async #switch(
     name: string,
     key: 'writeProtected' | 'hostProtect',
     on: boolean,
     apply: (record: DiskRecord) => void,
   ): Promise<DiskView> {
+    return await this.#change(name, key, on ? '1' : '', apply);
+  }
+
+  async #change(
+    name: string,
+    key: 'writeProtected' | 'hostProtect' | 'redirect',
+    value: string,
+    apply: (record: DiskRecord) => void,
+  ): Promise<DiskView> {
     return await this.#verbs.run(async () => {
       const record = this.#living(name);
       const changed = await this.#catalog.setAttributes(record.id, (old) => ({
         ...old,
-        [Attribute[key]]: on ? '1' : '',
+        [Attribute[key]]: value,
       }));
       apply(changed);
-      this.#ports.log.info({ disk: record.name, [key]: on }, 'disk changed');
+      this.#ports.log.info({ disk: record.name, [key]: value }, 'disk changed');
       return this.#view(changed);
     });
   }
@@ -399,6 +381,7 @@ export class Disks {
       removable: isOn(record, 'removable'),
       hostProtect: isOn(record, 'hostProtect'),
       sanitize: record.cipherKey !== undefined,
+      redirect: redirectOf(record),
       created: isoTime(record.created),
       sessions: record.removed === null ? (counts.get(iqnOf(record)) ?? 0) : 0,
       access: accessOf(record).rules,

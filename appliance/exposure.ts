@@ -10,6 +10,7 @@ import { AccessList, type AccessMode, type AccessPeer } from './access.ts';
 import { AttachedDisk, type PoolView } from './attach.ts';
 import { ChapSettings } from './chap.ts';
 import { PetalError } from './errors.ts';
+import { parseRedirect, type RedirectRule } from './redirects.ts';
 
 /** What this needs of a target; `Target` of node-iscsi-target is one. */
 export interface OfferedTarget {
@@ -25,12 +26,15 @@ export interface TargetServer {
     readonly alias?: string;
     access(peer: AccessPeer): AccessMode;
     chap?(): ChapPolicy | null;
+    redirect?(): RedirectRule | null;
   }): OfferedTarget;
   removeTarget(name: string): Promise<void>;
   /** Ends the sessions that may not go on as they are; returns how many. */
   recheck(name: string): number;
   sessions(): readonly SessionInfo[];
   kick(id: SessionInfo['id']): boolean;
+  /** Asks a host to log out. */
+  logout(id: SessionInfo['id']): boolean;
 }
 
 /** Keys of a disk record's attributes that the appliance owns. */
@@ -47,6 +51,8 @@ export const Attribute = {
   removable: 'removable',
   /** `1`: hosts may protect it from writing by a mode page. */
   hostProtect: 'hostProtect',
+  /** Where hosts are sent instead; see redirects.ts. */
+  redirect: 'redirect',
 } as const;
 
 export const lun = 0;
@@ -55,7 +61,7 @@ interface Exposed {
   readonly device: AttachedDisk;
   readonly target: OfferedTarget;
   /** The gate in force; replaced as a whole. */
-  readonly door: { gate: Gate };
+  readonly door: { gate: Gate; redirect: RedirectRule | null };
 }
 
 /** Who may come in. */
@@ -84,6 +90,10 @@ export function isOn(
   key: 'writeProtected' | 'removable' | 'hostProtect',
 ): boolean {
   return record.attributes[Attribute[key]] === '1';
+}
+
+export function redirectOf(record: DiskRecord): RedirectRule | null {
+  return parseRedirect(record.attributes[Attribute.redirect]);
 }
 
 function gateOf(record: DiskRecord): Gate {
@@ -121,7 +131,7 @@ export class Exposure {
       pool: this.#ports.pool(record),
       erase: async () => void (await this.#ports.erase(record.id)),
     });
-    const door = { gate: gateOf(record) };
+    const door = { gate: gateOf(record), redirect: redirectOf(record) };
     const target = this.#server.addTarget({
       name: iqnOf(record),
       alias: record.name,
@@ -131,6 +141,7 @@ export class Exposure {
         return access.admits(peer, chap !== null && peer.user === null);
       },
       chap: () => door.gate.chap,
+      redirect: () => door.redirect,
     });
     this.#exposed.set(record.id, { device, target, door });
     target.scsi.add(lun, device, this.#ports.reservations(record.id));
@@ -157,6 +168,14 @@ export class Exposure {
 
   setHostProtect(record: DiskRecord): void {
     this.#of(record).device.setHostProtect(isOn(record, 'hostProtect'));
+  }
+
+  /** Holds from the next login on; living sessions are asked to log out, so that they come there. */
+  setRedirect(record: DiskRecord): void {
+    const { door } = this.#of(record);
+    door.redirect = redirectOf(record);
+    if (door.redirect === null) return;
+    for (const { id } of this.sessionsOf(record)) this.#server.logout(id);
   }
 
   /** From time to time: the store's free space may have passed a mark of some host. */

@@ -4,7 +4,7 @@
  */
 import { type Address, bindsLoopback, formatAddress, isWildcard } from './addresses.ts';
 import { sizeAndKind } from './describe.ts';
-import type { DiskView } from './disks.ts';
+import type { DiskView } from './disk-view.ts';
 import { formatSize } from './sizes.ts';
 import { version } from './version.ts';
 

@@ -37,6 +37,7 @@ export class Admission {
     return {
       find: (name, initiator) => this.#find(stream, portalGroup, name, initiator),
       discoveryChap: this.#options.discoveryChap,
+      discoveryFull: () => this.#discoveryFull(stream.remoteAddress),
       sessionExists: (tsih) => this.#options.registry.hasTsih(tsih),
     };
   }
@@ -48,6 +49,19 @@ export class Admission {
     // Who has proved a name that may not come in is told what one with a wrong secret is told.
     const guarded = target !== null && (peer.user !== null || target.chap() !== null);
     return guarded ? LoginStatus.authenticationFailure : LoginStatus.notFound;
+  }
+
+  /** What is between this question and the session is bounded by the logins that may wait. */
+  #discoveryFull(source: string): boolean {
+    const { registry, limits } = this.#options;
+    let all = 0;
+    let fromSource = 0;
+    for (const { facts } of registry.all()) {
+      if (facts.scsi !== null) continue;
+      all++;
+      if (facts.address === source) fromSource++;
+    }
+    return all >= limits.discoverySessions || fromSource >= limits.discoveryPerSource;
   }
 
   #find(

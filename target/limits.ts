@@ -47,7 +47,11 @@ export interface Limits {
   readonly sessionWriteBytes: number;
   /** Write buffers of all sessions together. */
   readonly totalWriteBytes: number;
-  /** Output held for one connection: above it no new read is started until the peer has read some. */
+  /**
+   * Output held for one connection: above it no new read is started until the peer has read some. Where
+   * the device reads later, as much again lies idle in the pool of read buffers that it came through:
+   * with the arena being filled a peer that reads nothing costs less than 8 MiB.
+   */
   readonly heldBytes: number;
   /** Above it nothing more is even taken from the socket: a peer that pings and never reads. */
   readonly heldBytesStop: number;
@@ -61,12 +65,18 @@ export interface Limits {
   readonly loginTimeoutMs: number;
   /** PDUs of one login: a peer that negotiates for ever. */
   readonly loginPdus: number;
-  /** Connections that have not logged in, from one address and together. */
+  /** Connections that have not logged in, from one address and together: 7 KiB each that says nothing. */
   readonly pendingPerSource: number;
   readonly pendingTotal: number;
   readonly sessions: number;
   /** Sessions on one target. */
   readonly sessionsPerTarget: number;
+  /**
+   * Discovery sessions, from one address and together. A host has one for a moment; without CHAP any
+   * stranger can have them, and what strangers hold must leave room for the hosts.
+   */
+  readonly discoveryPerSource: number;
+  readonly discoverySessions: number;
   /** Quiet time after which the target pings with a NOP-In. */
   readonly pingIdleMs: number;
   /** Time for any sign of life after a ping; then the connection is dropped. */
@@ -99,7 +109,7 @@ export const defaultLimits: Limits = {
   transferBytes: 4 * MIB,
   sessionWriteBytes: 32 * MIB,
   totalWriteBytes: 512 * MIB,
-  heldBytes: 4 * MIB,
+  heldBytes: 3.5 * MIB,
   heldBytesStop: 8 * MIB,
   readPieceBytes: 256 * KIB,
   arenaBytes: 256 * KIB + 4 * KIB,
@@ -107,9 +117,11 @@ export const defaultLimits: Limits = {
   loginTimeoutMs: 15_000,
   loginPdus: 64,
   pendingPerSource: 64,
-  pendingTotal: 512,
+  pendingTotal: 1024,
   sessions: 4096,
   sessionsPerTarget: 256,
+  discoveryPerSource: 64,
+  discoverySessions: 512,
   pingIdleMs: 15_000,
   pingTimeoutMs: 20_000,
   dataOutTimeoutMs: 60_000,

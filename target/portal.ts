@@ -77,7 +77,8 @@ class TcpStream implements ByteStream {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
-  readonly #socket: net.Socket;
+  /** The accepted socket until `start`: one that is refused costs no more than that. */
+  #socket: net.Socket;
   #handler: StreamHandler | null = null;
   #started = false;
 
@@ -86,19 +87,21 @@ class TcpStream implements ByteStream {
     this.remotePort = accepted.remotePort ?? 0;
     this.localAddress = plainAddress(accepted.localAddress ?? '');
     this.localPort = accepted.localPort ?? 0;
-    this.#socket = this.#wrap(accepted);
-    this.#socket.setNoDelay(true);
-    this.#socket.setKeepAlive(true, 60_000);
-    // The cause is of no account: 'close' follows, and the connection ends either way.
-    this.#socket.on('error', () => {});
-    this.#socket.on('end', () => this.#socket.destroy());
-    this.#socket.on('close', () => this.#handler?.closed());
+    this.#socket = accepted;
   }
 
   start(handler: StreamHandler): void {
+    const socket = this.#wrap(this.#socket);
+    this.#socket = socket;
     this.#handler = handler;
     this.#started = true;
-    this.#socket.resume();
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, 60_000);
+    // The cause is of no account: 'close' follows, and the connection ends either way.
+    socket.on('error', () => {});
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => handler.closed());
+    socket.resume();
   }
 
   write(bytes: Uint8Array, done: () => void): boolean {
@@ -107,6 +110,17 @@ class TcpStream implements ByteStream {
     socket.write(bytes);
     if (socket.writableLength === 0) return true;
     // Nothing follows it in the same write, so its end is the end of `bytes`.
+    socket.write(NOTHING, done);
+    return false;
+  }
+
+  writeAll(parts: readonly Uint8Array[], done: () => void): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed) return true;
+    socket.cork();
+    for (const part of parts) socket.write(part);
+    socket.uncork();
+    if (socket.writableLength === 0) return true;
     socket.write(NOTHING, done);
     return false;
   }

@@ -2,8 +2,10 @@
  * A BlockDevice in memory, for examples, tests and benchmarks. It keeps nothing after the process.
  *
  * Thin: 64 KiB pieces are allocated on the first write to them and given back when unmapped whole.
- * Every call completes before it returns, so writes are "durable" in the only sense RAM has.
+ * Every call completes before it returns, so writes are "durable" in the only sense RAM has. Long reads
+ * are lent: a piece that is lent is replaced by a copy before it is changed.
  */
+import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import {
   type BlockDevice,
@@ -18,6 +20,8 @@ import {
 } from './scsi/device.ts';
 
 const PIECE_BYTES = 64 * 1024;
+/** What a piece that is not there reads as. */
+const ZEROES = new Uint8Array(PIECE_BYTES);
 
 export interface RamDeviceOptions {
   /** Size; a multiple of `sectorBytes`. */
@@ -41,6 +45,8 @@ export class RamDevice implements BlockDevice {
   /** Allocated MiB that listeners know of. */
   #told = 0;
   readonly #warnBelowBytes: number;
+  /** How often the memory of a piece is lent. */
+  readonly #lent = new Map<ArrayBufferLike, number>();
   readonly #listeners = new Set<DeviceListener>();
 
   constructor(options: RamDeviceOptions) {
@@ -100,6 +106,26 @@ export class RamDevice implements BlockDevice {
       done += step;
     }
     return true;
+  }
+
+  lend(offset: number, length: number, slices: Uint8Array[]): boolean {
+    let done = 0;
+    while (done < length) {
+      const inPiece = (offset + done) % PIECE_BYTES;
+      const step = Math.min(PIECE_BYTES - inPiece, length - done);
+      const piece = this.#pieces[Math.floor((offset + done) / PIECE_BYTES)] ?? ZEROES;
+      slices.push(step === PIECE_BYTES ? piece : piece.subarray(inPiece, inPiece + step));
+      this.#lent.set(piece.buffer, (this.#lent.get(piece.buffer) ?? 0) + 1);
+      done += step;
+    }
+    return true;
+  }
+
+  takeBack({ buffer }: Uint8Array): void {
+    const times = this.#lent.get(buffer);
+    assert(times !== undefined, 'more was given back than lent');
+    if (times === 1) this.#lent.delete(buffer);
+    else this.#lent.set(buffer, times - 1);
   }
 
   read(offset: number, length: number, into: Uint8Array, at: number, done: Completion): void {
@@ -181,12 +207,7 @@ export class RamDevice implements BlockDevice {
       const index = Math.floor((offset + done) / PIECE_BYTES);
       const inPiece = (offset + done) % PIECE_BYTES;
       const step = Math.min(PIECE_BYTES - inPiece, data.length - done);
-      let piece = this.#pieces[index];
-      if (piece === undefined) {
-        piece = new Uint8Array(PIECE_BYTES);
-        this.#pieces[index] = piece;
-        this.#count(1);
-      }
+      const piece = this.#pieces[index] === undefined ? this.#add(index) : this.#own(index)!;
       piece.set(step === data.length ? data : data.subarray(done, done + step), inPiece);
       done += step;
     }
@@ -201,7 +222,7 @@ export class RamDevice implements BlockDevice {
       if (step === PIECE_BYTES) {
         if (this.#pieces[index] !== undefined) this.#count(-1);
         this.#pieces[index] = undefined;
-      } else this.#pieces[index]?.fill(0, inPiece, inPiece + step);
+      } else this.#own(index)?.fill(0, inPiece, inPiece + step);
       done += step;
     }
   }
@@ -212,6 +233,22 @@ export class RamDevice implements BlockDevice {
     if (now === this.#told) return;
     this.#told = now;
     this.#tell('provisioning');
+  }
+
+  #add(index: number): Uint8Array {
+    const piece = new Uint8Array(PIECE_BYTES);
+    this.#pieces[index] = piece;
+    this.#count(1);
+    return piece;
+  }
+
+  /** A piece that may be changed, when there is one. */
+  #own(index: number): Uint8Array | undefined {
+    const piece = this.#pieces[index];
+    if (piece === undefined || this.#lent.size === 0 || !this.#lent.has(piece.buffer)) return piece;
+    const copy = piece.slice();
+    this.#pieces[index] = copy;
+    return copy;
   }
 
   #tell(change: DeviceChange): void {

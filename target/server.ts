@@ -10,6 +10,7 @@ import { Admission } from './admission.ts';
 import { type Clock, realClock } from './clock.ts';
 import { reach } from './copy-reach.ts';
 import { checkLimits, defaultLimits, type Limits } from './limits.ts';
+import { PendingLogins } from './pending-logins.ts';
 import { Portal } from './portal.ts';
 import type { Nexus } from './scsi/nexus.ts';
 import { RodTokens } from './scsi/rod-tokens.ts';
@@ -70,9 +71,8 @@ export class IscsiServer implements ConnectionHub {
   readonly #portals: Portal[] = [];
   readonly #targets = new Map<string, Target>();
   readonly #connections = new Set<Connection>();
-  readonly #pendingBySource = new Map<string, number>();
-  #pending = 0;
-  readonly #registry = new SessionRegistry();
+  readonly #pending: PendingLogins;
+  readonly #registry: SessionRegistry;
   readonly #connectionOf = new Map<Session, Connection>();
   /** Behind a discovery session: no LUN, and no way to reach it. */
   readonly #nowhere: ScsiTarget;
@@ -89,6 +89,8 @@ export class IscsiServer implements ConnectionHub {
     this.log = limitedLog(options.log ?? quietLog, this.clock);
     this.budget = new WriteBudget(this.limits.totalWriteBytes);
     this.arenas = new ArenaPool(this.limits.arenaBytes);
+    this.#pending = new PendingLogins(this.limits);
+    this.#registry = new SessionRegistry(this.clock, this.limits.taskManagementTimeoutMs);
     this.#admission = new Admission({
       targets: this.#targets,
       portals: this.#portals,
@@ -193,16 +195,12 @@ export class IscsiServer implements ConnectionHub {
   /** Serve a stream that something else accepted (a simulation). Null: too many wait for login. */
   accept(stream: ByteStream, portalGroup: number = PORTAL_GROUP): StreamHandler | null {
     const source = stream.remoteAddress;
-    const fromSource = this.#pendingBySource.get(source) ?? 0;
-    const full =
-      fromSource >= this.limits.pendingPerSource || this.#pending >= this.limits.pendingTotal;
-    if (full || this.#closing) {
+    if (this.#closing || !this.#pending.makeRoom(source)) {
       this.log.info({ address: source, reason: 'too many logins wait' }, LOGIN_REFUSED);
       return null;
     }
-    this.#pending++;
-    this.#pendingBySource.set(source, fromSource + 1);
     const connection = new Connection(stream, portalGroup, this);
+    this.#pending.add(connection);
     this.#connections.add(connection);
     return connection;
   }
@@ -299,7 +297,9 @@ export class IscsiServer implements ConnectionHub {
   #abortTasks(target: Target, nexus: Nexus, lun: number, done: () => void): void {
     const live = [...this.#sessionsOf(target)].filter((session) => session.nexus === nexus);
     const sessions = [...live, ...this.#registry.unsettled(nexus)];
-    TaskManagement.abortFor(sessions, target.scsi, lunField(lun), this.clock, done);
+    const { taskManagementTimeoutMs } = this.limits;
+    const unit = lunField(lun);
+    TaskManagement.abortFor(sessions, target.scsi, unit, this.clock, taskManagementTimeoutMs, done);
   }
 
   /** A session that is gone is waited for whoever it was: it has no nexus to be named by. */
@@ -359,7 +359,7 @@ export class IscsiServer implements ConnectionHub {
     this.#registry.add(session);
     this.#connectionOf.set(session, connection);
     scsi?.attach(nexus);
-    this.#notPending(connection);
+    this.#pending.remove(connection);
     if (target !== null) {
       this.log.info({ id: names.id, initiator, address, target: target.name }, 'session open');
     }
@@ -390,13 +390,16 @@ export class IscsiServer implements ConnectionHub {
     for (const other of this.#registry.all()) {
       if (other.facts.scsi !== null && other.facts.scsi === session.facts.scsi) yield other;
     }
+    for (const gone of this.#registry.unsettledOf(session.nexus.target)) {
+      if (gone.facts.scsi === session.facts.scsi) yield gone;
+    }
   }
 
   connectionClosed(connection: Connection): void {
     this.#connections.delete(connection);
     const { session } = connection;
     if (session === null) {
-      this.#notPending(connection);
+      this.#pending.remove(connection);
       return;
     }
     session.facts.scsi?.detach(session.nexus);
@@ -407,15 +410,6 @@ export class IscsiServer implements ConnectionHub {
     for (const watcher of watchers) watcher();
     const { id, initiator, address } = session.facts;
     if (session.facts.scsi !== null) this.log.info({ id, initiator, address }, 'session closed');
-  }
-
-  /** The connection no longer counts among those that wait for login. */
-  #notPending(connection: Connection): void {
-    this.#pending--;
-    const source = connection.stream.remoteAddress;
-    const left = (this.#pendingBySource.get(source) ?? 1) - 1;
-    if (left === 0) this.#pendingBySource.delete(source);
-    else this.#pendingBySource.set(source, left);
   }
 }
 

@@ -8,6 +8,7 @@ import type { RodTokens } from './scsi/rod-tokens.ts';
 import { ScsiTarget, type ScsiTargetOptions } from './scsi/scsi-target.ts';
 import type { ChapPolicy } from './session/chap-exchange.ts';
 import type { Redirect } from './session/redirect.ts';
+import { isTextValue } from './wire/text.ts';
 
 /** What an initiator may do with a target. `none`: for it, the target does not exist. */
 export type Access = 'none' | 'read-only' | 'read-write';
@@ -49,9 +50,8 @@ export interface TargetPort {
 
 export class Target {
   readonly name: string;
-  /** What hosts are shown beside the name; a change shows at the next login. */
-  alias: string;
   readonly scsi: ScsiTarget;
+  #alias = '';
   readonly #options: TargetOptions;
   #removed = false;
 
@@ -62,6 +62,19 @@ export class Target {
     this.#options = options;
     const { alua } = options;
     this.scsi = new ScsiTarget({ name, ...port, clock, ...(alua === undefined ? {} : { alua }) });
+  }
+
+  /** What hosts are shown beside the name; a change shows at the next login. */
+  get alias(): string {
+    return this.#alias;
+  }
+
+  /** Throws RangeError when it is longer than 255 bytes or has a control character. */
+  set alias(alias: string) {
+    if (alias !== '' && !isTextValue(alias)) {
+      throw new RangeError(`${JSON.stringify(alias)} is no alias (RFC 7143 13.7)`);
+    }
+    this.#alias = alias;
   }
 
   /** The owner's word alone: for discovery, and for logins without CHAP. */

@@ -5,7 +5,8 @@ import type { FastifyInstance } from 'fastify';
 import type { Static } from 'typebox';
 import type { ChapView } from '../chap.ts';
 import type { Discovery } from '../discovery.ts';
-import type { Disks, DiskView } from '../disks.ts';
+import type { DiskView } from '../disk-view.ts';
+import type { Disks } from '../disks.ts';
 import { PetalError } from '../errors.ts';
 import type { SessionView, Status } from '../status.ts';
 import * as schemas from './schemas.ts';
@@ -58,17 +59,20 @@ function diskRoutes(api: FastifyInstance, disks: Disks): void {
     '/disks/:name',
     { schema: { params, body: schemas.ChangeBody, response } },
     async ({ params: { name }, body }) => {
-      const { name: to, size, force, writeProtected, hostProtect } = body;
-      const given = [to, size, writeProtected, hostProtect].filter((value) => value !== undefined);
+      const { name: to, size, force, writeProtected, hostProtect, redirect } = body;
+      const given = [to, size, writeProtected, hostProtect, redirect].filter(
+        (value) => value !== undefined,
+      );
       if (given.length === 1 && (force === undefined || size !== undefined)) {
         if (to !== undefined) return await disks.rename(name, to);
         if (size !== undefined) return await disks.resize(name, size, force ?? false);
         if (writeProtected !== undefined)
           return await disks.setWriteProtected(name, writeProtected);
+        if (redirect !== undefined) return await disks.setRedirect(name, redirect);
         if (hostProtect !== undefined) return await disks.setHostProtect(name, hostProtect);
       }
       const text =
-        'body: give one of name, writeProtected, hostProtect, or size with perhaps force';
+        'body: give one of name, writeProtected, hostProtect, redirect, or size with perhaps force';
       throw new PetalError('INVALID', text);
     },
   );

@@ -34,6 +34,8 @@ export const CreateBody = Type.Object(
   strict,
 );
 
+const Redirect = Type.Object({ address: Rule, permanent: Type.Boolean() }, strict);
+
 /** Exactly one change at a time; `force` only with `size`. */
 export const ChangeBody = Type.Object(
   {
@@ -42,6 +44,7 @@ export const ChangeBody = Type.Object(
     force: Type.Optional(Type.Boolean()),
     writeProtected: Type.Optional(Type.Boolean()),
     hostProtect: Type.Optional(Type.Boolean()),
+    redirect: Type.Optional(Type.Union([Redirect, Type.Null()])),
   },
   strict,
 );
@@ -90,6 +93,7 @@ export const Disk = Type.Object({
   removable: Type.Boolean(),
   hostProtect: Type.Boolean(),
   sanitize: Type.Boolean(),
+  redirect: Type.Union([Redirect, Type.Null()]),
   created: Type.String(),
   sessions: Type.Integer(),
   access: Type.Array(AccessRule),

@@ -2,7 +2,7 @@
  * petal disk …: virtual disks.
  */
 import { Argument, type Command } from 'commander';
-import type { DiskView } from '../disks.ts';
+import type { DiskView } from '../disk-view.ts';
 import { formatSize } from '../sizes.ts';
 import { ruleWords } from './access.ts';
 import { Client } from './client.ts';
@@ -18,6 +18,7 @@ export function diskCommands(program: Command): void {
   renameCommand(disk);
   protectCommands(disk);
   hostProtectCommand(disk);
+  redirectCommand(disk);
   removeCommand(disk);
   undeleteCommand(disk);
 }
@@ -136,6 +137,7 @@ function printDisk(disk: DiskView): void {
     ['sectors', `${disk.sectorBytes} bytes`],
     ['medium', mediumOf(disk)],
     ['hosts may', hostsMay(disk)],
+    ['redirect', redirectWords(disk)],
     ['target', disk.iqn],
     ['lun', disk.lun],
     ['identity', disk.naa],
@@ -160,6 +162,11 @@ function hostsMay({ hostProtect, sanitize }: DiskView): string {
   return things.length === 0 ? 'neither protect nor erase it' : things.join(', ');
 }
 
+function redirectWords({ redirect }: DiskView): string {
+  if (redirect === null) return 'none';
+  return `${redirect.address}${redirect.permanent ? ', permanent' : ''}`;
+}
+
 function hostProtectCommand(disk: Command): void {
   withGlobals(disk.command('host-protect'))
     .description('whether hosts may protect a virtual disk from writing by a mode page (SWP)')
@@ -172,6 +179,25 @@ function hostProtectCommand(disk: Command): void {
       const changed = await Client.find(options.data).call<DiskView>('PATCH', path, body);
       const may = changed.hostProtect ? 'may' : 'may not';
       answer(options, changed, `hosts ${may} protect ${changed.name} from writing now`);
+    });
+}
+
+function redirectCommand(disk: Command): void {
+  withGlobals(disk.command('redirect'))
+    .description(
+      'send hosts of a virtual disk to another address at login; "off" serves them here again',
+    )
+    .argument('<NAME>')
+    .argument('<HOST:PORT>', 'where the same target is served, or "off"')
+    .option('--permanent', 'hosts may remember it and never ask here again')
+    .action(async (name: string, to: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { permanent?: true }>();
+      const path = `/disks/${part(name)}`;
+      const redirect = to === 'off' ? null : { address: to, permanent: options.permanent ?? false };
+      const changed = await Client.find(options.data).call<DiskView>('PATCH', path, { redirect });
+      const where =
+        changed.redirect === null ? 'served here' : `sent to ${changed.redirect.address}`;
+      answer(options, changed, `hosts of ${changed.name} are ${where} from their next login on`);
     });
 }
 

@@ -78,6 +78,15 @@ export class Filter implements BlockDevice, Whole {
     return this.next.readNow(offset, length, into, at);
   }
 
+  /** Never: what is lent would pass by every filter that watches or changes reads. */
+  lend(_offset: number, _length: number, _slices: Uint8Array[]): boolean {
+    return false;
+  }
+
+  takeBack(slice: Uint8Array): void {
+    this.next.takeBack?.(slice);
+  }
+
   read(offset: number, length: number, into: Uint8Array, at: number, done: Completion): void {
     this.next.read(offset, length, into, at, done);
   }

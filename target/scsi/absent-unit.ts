@@ -40,9 +40,14 @@ export class AbsentUnit implements Unit {
     return false;
   }
 
-  excluded(_task: Task): boolean {
+  keptOut(_task: Task): boolean {
     return false;
   }
+
+  // No medium, so nothing to be kept from it.
+  hold(): void {}
+
+  lift(): void {}
 
   execute(task: Task, _dataOut: Uint8Array | null): void {
     const opcode = u8(task.cdb, 0);

@@ -8,6 +8,7 @@
 import type { Nexus } from './nexus.ts';
 import { ScsiStatus } from './status.ts';
 import { type Task, Transfer } from './task.ts';
+import type { Unit } from './unit.ts';
 
 export class BackgroundTask implements Task {
   readonly cdb: Uint8Array;
@@ -21,6 +22,7 @@ export class BackgroundTask implements Task {
   sense: Uint8Array | null = null;
   dataIn: Uint8Array | null = null;
   aborted = false;
+  elsewhere: Unit | null = null;
   /** It changes the medium. */
   readonly writes: boolean;
   readonly #finished: (task: BackgroundTask) => void;

@@ -30,6 +30,10 @@ export type Flag =
   | 'attentionExempt'
   | 'writes'
   | 'medium'
+  /** With `medium`: that it is there is enough, it is neither read nor changed. */
+  | 'presence'
+  /** Without `medium`: touches it all the same. */
+  | 'touches'
   | 'alters'
   | 'whileStandby'
   | 'whileUnavailable'
@@ -68,6 +72,7 @@ export function command(row: Row): Command {
     attentionExempt: has('attentionExempt'),
     writes: has('writes'),
     medium: has('medium'),
+    touches: has('touches') || (has('medium') && !has('presence')),
     alters: has('alters'),
     whileSanitizing: has('whileSanitizing'),
     whileStandby: has('whileStandby') || has('whileUnavailable'),

@@ -43,6 +43,9 @@ export interface Command {
   readonly alters: boolean;
   /** Needs the medium: NOT READY when it was ejected. */
   readonly medium: boolean;
+  /** Reads or changes the medium, or the order of changes to it: BUSY while tasks that were aborted are
+   *  still inside the device (LogicalUnit.hold). */
+  readonly touches: boolean;
   /** Runs through a port in standby (SPC-4 5.15.2.4). */
   readonly whileStandby: boolean;
   /** Runs through a port in any access state. */

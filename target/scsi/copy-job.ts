@@ -135,6 +135,7 @@ export class CopyJob extends Job {
   #enter(segment: CopySegment): void {
     this.#writing = true;
     this.#visit = segment.destination.visits.enter();
+    if (segment.destination !== this.unit) this.task.elsewhere = segment.destination;
   }
 
   /** The read or the write of a piece has ended, well or not. */
@@ -142,6 +143,7 @@ export class CopyJob extends Job {
     const visit = this.#visit;
     this.#visit = null;
     visit?.leave();
+    this.task.elsewhere = null;
   }
 
   /** Whether the next call may be made; sets the status if not. */
@@ -154,8 +156,10 @@ export class CopyJob extends Job {
       this.task.status = ScsiStatus.reservationConflict;
       return false;
     }
+    // Of its own unit the command was asked when it began.
+    const held = [source, destination].some((each) => each !== this.unit && each?.held === true);
     const first = this.#done === 0 && this.#length === 0;
-    if (first && destination.background.lingering > 0) {
+    if (held || (first && destination.background.lingering > 0)) {
       this.task.status = ScsiStatus.busy;
       return false;
     }

@@ -133,6 +133,14 @@ export interface BlockDevice {
    */
   readNow(offset: number, length: number, into: Uint8Array, at: number): boolean;
 
+  /**
+   * As `readNow`, without the copy: appends arrays to `slices` that together are the `length` bytes at
+   * `offset`. What they hold does not change, whatever is written there meanwhile, until each was given
+   * back by `takeBack`, once. False: nothing was lent. Absent: nothing ever is. Only long reads ask.
+   */
+  lend?(offset: number, length: number, slices: Uint8Array[]): boolean;
+  takeBack?(slice: Uint8Array): void;
+
   /** Copy `length` bytes at `offset` to `into[at…]`; `into` is the device's until completion. */
   read(offset: number, length: number, into: Uint8Array, at: number, done: Completion): void;
 

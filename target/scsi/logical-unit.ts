@@ -66,6 +66,8 @@ export class LogicalUnit implements Unit, DeviceListener {
   ejected = false;
   /** Who holds the SPC-2 RESERVE, or null. */
   legacyHolder: Nexus | null = null;
+  /** Aborted tasks inside the device that nobody waits for any more. */
+  #held = 0;
   readonly #states = new Map<Nexus, NexusState>();
   readonly #stopListening: () => void;
   readonly #leaveRods: () => void;
@@ -259,6 +261,10 @@ export class LogicalUnit implements Unit, DeviceListener {
       task.status = ScsiStatus.busy;
       return false;
     }
+    if (this.#held !== 0 && command.touches) {
+      task.status = ScsiStatus.busy;
+      return false;
+    }
     task.transfer = command.transfer;
     return command.start === null || command.start(this, task);
   }
@@ -292,6 +298,7 @@ export class LogicalUnit implements Unit, DeviceListener {
     return true;
   }
 
+  /** By a reservation made, or a sanitize operation begun, since `start`. Long work asks again and again. */
   excluded(task: Task): boolean {
     if (this.sanitize.state !== SanitizeState.none) {
       if (this.#sanitizing(commandOf(task.cdb), task)) return true;
@@ -301,6 +308,37 @@ export class LogicalUnit implements Unit, DeviceListener {
     if (command === null || !this.#conflicts(command, task)) return false;
     task.status = ScsiStatus.reservationConflict;
     return true;
+  }
+
+  /**
+   * BUSY and not NOT READY: it is over soon, hosts send the command again by themselves (SAM-5 5.3.1),
+   * and no recovery of theirs begins. What says who and how the unit is (INQUIRY, REPORT LUNS, REQUEST
+   * SENSE, which SPC-4 6.6.1, 6.33 and 6.39 want answered always; mode, log, capacity) and what
+   * persistent reservations ask goes on: they do not touch the medium, and fencing must work just
+   * then. TEST UNIT READY is GOOD, as no command would end in CHECK CONDITION (SPC-4 6.47); path
+   * checkers that send it take BUSY for a dead path.
+   */
+  #busy(task: Task): boolean {
+    if (commandOf(task.cdb)?.touches !== true) return false;
+    task.status = ScsiStatus.busy;
+    return true;
+  }
+
+  keptOut(task: Task): boolean {
+    return this.excluded(task) || (this.#held !== 0 && this.#busy(task));
+  }
+
+  get held(): boolean {
+    return this.#held !== 0;
+  }
+
+  hold(): void {
+    this.#held++;
+  }
+
+  lift(): void {
+    assert(this.#held > 0);
+    this.#held--;
   }
 
   nexuses(): Nexus[] {
@@ -348,7 +386,7 @@ export class LogicalUnit implements Unit, DeviceListener {
   execute(task: Task, dataOut: Uint8Array | null): void {
     const command = commandOf(task.cdb);
     assert(command, 'execute without start');
-    if (this.excluded(task)) task.finish();
+    if (this.keptOut(task)) task.finish();
     else command.execute(this, task, dataOut);
   }
 

@@ -72,7 +72,7 @@ export const primaryCommands: readonly Command[] = [
     usage: '00 00 00 00 00 00',
     transfer: none,
     access: Access.always,
-    flags: ['medium'],
+    flags: ['medium', 'presence'],
     source: 'SPC-4 6.47',
     execute: medium.testUnitReady,
   }),

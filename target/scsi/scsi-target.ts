@@ -248,9 +248,13 @@ export class ScsiTarget implements TargetView {
 
   /**
    * The first half of a reset of the unit, or of all: copies by command of other units that read or write
-   * there end. `done` is called once, when no call of theirs is inside the device any more.
+   * there end. `done` is called once, when no call of theirs is inside the devices of the units any more,
+   * which are returned.
    */
-  endCopies(lun: { readonly high: number; readonly low: number } | null, done: () => void): void {
+  endCopies(
+    lun: { readonly high: number; readonly low: number } | null,
+    done: () => void,
+  ): readonly Unit[] {
     const named = lun === null ? null : this.route(lun.high, lun.low);
     const units = [...this.#units.values()].filter((unit) => lun === null || unit === named);
     let left = units.length;
@@ -261,6 +265,7 @@ export class ScsiTarget implements TargetView {
         if (left === 0) done();
       });
     }
+    return units;
   }
 
   soon(next: () => void): void {

@@ -14,6 +14,7 @@
  * DeviceError with `task.fail(error)`. Tasks are pooled by their connection.
  */
 import type { Nexus } from './nexus.ts';
+import type { Unit } from './unit.ts';
 
 export const Transfer = {
   /** Nothing moves; `execute` follows at once. */
@@ -49,6 +50,9 @@ export interface Task {
   dataIn: Uint8Array | null;
   /** True once the task was aborted: whoever works on it stops as soon as it can. */
   readonly aborted: boolean;
+
+  /** The unit, other than its own, that a copy is writing to now: busy with it when it is stuck. */
+  elsewhere: Unit | null;
 
   /** The command has ended; status, sense and dataIn are final. Exactly once. */
   finish(): void;

@@ -24,11 +24,18 @@ export interface Unit {
   start(task: Task): boolean;
 
   /**
-   * True when a reservation made since `start` keeps the task out; its status is set then. To be asked
-   * when a write's data has arrived, before any of it goes to the device: what a reservation excludes
-   * does not land after the reservation was acknowledged.
+   * True when a reservation made since `start` keeps the task out, or the unit has become busy (see
+   * `hold`); its status is set then. To be asked when a write's data has arrived, before any of it goes
+   * to the device: what a reservation excludes does not land after the reservation was acknowledged.
    */
-  excluded(task: Task): boolean;
+  keptOut(task: Task): boolean;
+
+  /**
+   * A task that was aborted stays inside the device longer than its host was made to wait. Until as
+   * many calls of `lift` the unit answers BUSY to whatever would touch the medium.
+   */
+  hold(): void;
+  lift(): void;
 
   /**
    * For transfer none, in, out. Ends with exactly one `task.finish()`, now or later. `dataOut` holds

@@ -9,7 +9,7 @@
  * who wants to log in here. An unknown user costs what a wrong secret costs.
  */
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
-import type { Pair } from '../wire/text.ts';
+import { isTextValue, type Pair } from '../wire/text.ts';
 import {
   type ChapAlgorithm,
   chapLimits,
@@ -138,6 +138,7 @@ export class ChapExchange implements SecurityMethod {
     if (mutual === null) return failed('the target has no secret to prove itself with');
     if (refuseSecret(mutual.secret) !== null)
       return failed("the target's own secret is not usable");
+    if (!isTextValue(mutual.name)) return failed("the target's own name cannot be sent");
     // RFC 7143 9.2.1: one secret for both directions would answer for either.
     if (mutual.secret === secret) return failed('both directions have the same secret');
     const answer: Pair[] = [

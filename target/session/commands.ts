@@ -266,7 +266,7 @@ export class Commands {
   // To the device and back
 
   #submit(task: ScsiTask, data: Uint8Array | null, length: number): void {
-    if (task.transfer === Transfer.write && (length === 0 || task.unit!.excluded(task))) {
+    if (task.transfer === Transfer.write && (length === 0 || task.unit!.keptOut(task))) {
       this.#answer(task);
       return;
     }
@@ -377,6 +377,8 @@ export class Commands {
   abort(task: ScsiTask, tell = false): boolean {
     task.aborted = true;
     task.tellAbort = tell && !this.#closed;
+    // Of an earlier function that gave up: this one may yet be answered with success.
+    task.reportAbort = false;
     if (task.state === TaskState.working) return false;
     if (task.state === TaskState.reading) {
       this.tasks.detach(task);

@@ -2,18 +2,22 @@
  * Data to the initiator (RFC 7143 4.2.5.3, 11.7): a read of the device, or parameter data, in
  * Data-In PDUs, the last of which carries GOOD status.
  *
- * A PDU is filled by the device in place when it can (`readNow`); else a piece is read into a
- * buffer and PDUs are cut from that. What one connection holds is bounded: when the peer does not
+ * A long PDU is sent from the device's own memory when that lends it (`lend`), a short one is filled by
+ * the device in place when it can (`readNow`); else a piece is read into a buffer and PDUs are cut from
+ * that. What one connection holds is bounded: when the peer does not
  * keep up, tasks wait in `#blocked`, and no new read is started.
  */
 import type { DeviceError } from '../scsi/device.ts';
 import { ScsiStatus } from '../scsi/status.ts';
 import { DataInFlag, putDataIn } from '../wire/data.ts';
 import type { Parameters } from './keys.ts';
-import { type Output, Stat } from './output.ts';
+import { type Lender, type Output, Stat } from './output.ts';
 import type { Residuals } from './residual.ts';
 import { type ScsiTask, TaskState } from './scsi-task.ts';
 import type { Tasks } from './tasks.ts';
+
+/** From here on a write of several parts costs less than a copy. */
+const LENT_FROM_BYTES = 32 * 1024;
 
 export interface DataInOwner {
   /** Everything was sent and no status with it. */
@@ -127,7 +131,7 @@ export class DataIn {
         const from = task.stagedFrom + task.sent - task.stagedAt;
         out.bytes.set(task.staged!.subarray(from, from + bytes), at + out.dataAt);
         this.#put(task, at, bytes);
-      } else if (!this.#now(task, bytes)) {
+      } else if (!this.#lent(task, bytes) && !this.#now(task, bytes)) {
         // May complete before it returns: then all of this has gone on inside.
         this.#stage(task);
         return;
@@ -135,6 +139,19 @@ export class DataIn {
     }
     if (task.status !== ScsiStatus.good || task.deliver === 0) this.#owner.dataInEnded(task);
     else this.#owner.dataInAnswered(task);
+  }
+
+  /** One PDU out of the device's own memory. False: it lends nothing now. */
+  #lent(task: ScsiTask, bytes: number): boolean {
+    const device = task.device!;
+    if (bytes < LENT_FROM_BYTES || device.lend === undefined) return false;
+    if (((task.sent | bytes) & (device.sectorBytes - 1)) !== 0) return false;
+    const slices: Uint8Array[] = [];
+    if (!device.lend(task.offset + task.sent, bytes, slices)) return false;
+    const at = this.#out.reserve(0);
+    const stat = this.#header(task, at, bytes);
+    this.#out.sealLent(at, slices, stat, device as Lender);
+    return true;
   }
 
   /** One PDU filled by the device in place. False: not possible now. */
@@ -164,6 +181,12 @@ export class DataIn {
   }
 
   #put(task: ScsiTask, at: number, bytes: number): void {
+    const stat = this.#header(task, at, bytes);
+    this.#out.seal(at, bytes, stat);
+  }
+
+  /** Lays out the header of the next `bytes` bytes, which are taken as sent. */
+  #header(task: ScsiTask, at: number, bytes: number): Stat {
     const end = task.sent + bytes;
     const last = end === task.deliver;
     let flags = last || end % this.#burstBytes === 0 ? DataInFlag.final : 0;
@@ -179,6 +202,6 @@ export class DataIn {
     const out = this.#out;
     putDataIn(out.bytes, at, flags, 0, bytes, task.tag, task.dataInSn++, task.sent, residual);
     task.sent = end;
-    out.seal(at, bytes, answers ? Stat.advance : Stat.none);
+    return answers ? Stat.advance : Stat.none;
   }
 }

@@ -31,6 +31,8 @@ export interface LoginDirectory {
   find(target: string, initiator: string): FoundTarget | { readonly refused: LoginStatus };
   /** What a discovery session has to prove. */
   discoveryChap(): ChapPolicy | null;
+  /** Whether as many discovery sessions are open as may be, from here or together. */
+  discoveryFull(): boolean;
   /** Whether a session with this TSIH exists. */
   sessionExists(tsih: number): boolean;
 }
@@ -207,6 +209,9 @@ export class Login {
     if (type !== 'Normal' && type !== 'Discovery') {
       throw new Refusal(LoginStatus.sessionTypeNotSupported, 'unknown SessionType');
     }
+    if (type === 'Discovery' && this.#directory.discoveryFull()) {
+      throw new Refusal(LoginStatus.outOfResources, 'too many discovery sessions');
+    }
     const chap =
       type === 'Normal'
         ? this.#findTarget(pairValue(pairs, 'TargetName'))
@@ -346,13 +351,18 @@ export class Login {
   #reply(request: LoginRequest, transit: boolean, answer: readonly Pair[]): LoginReply {
     const done = transit && request.nextStage === Stage.fullFeature;
     const currentStage = this.#stage;
+    const text = answer.length === 0 ? NOTHING : writePairs(answer);
+    // Only a flood of keys that nobody knows gets there: NotUnderstood is longer than most of them.
+    if (text.length > Rfc7143.loginSegmentBytes) {
+      throw new Refusal(LoginStatus.initiatorError, 'too many keys');
+    }
     if (transit) this.#stage = request.nextStage;
     return {
       status: LoginStatus.success,
       transit,
       currentStage,
       nextStage: request.nextStage,
-      text: answer.length === 0 ? NOTHING : writePairs(answer),
+      text,
       done,
       reason: '',
     };

@@ -3,11 +3,13 @@
  *
  * `reserve` makes room, the caller writes a header (and data behind it), `seal` adds what only the
  * connection knows (StatSN, ExpCmdSN, MaxCmdSN, padding, digests) and commits. Arenas come from a
- * pool shared by all connections; one that the kernel took at once is used again. While the peer
- * does not keep up, output gathers in one arena until that is full, and `full` tells the readers of
- * the device to wait.
+ * pool shared by all connections, and go back as soon as the kernel has taken what is in them. While
+ * the peer does not keep up, output gathers in one arena until that is full, and `full` tells the readers
+ * of the device to wait. A long data segment that the device lends is sent from where it lies
+ * (`sealLent`), in one write with what gathered before it.
  *
- * Invariant: `held` is the size of all arenas that wait for the peer, whatever they are filled with.
+ * Invariant: `held` is the size of all arenas that wait for the peer, whatever they are filled with, and
+ * of all that was lent and waits.
  */
 
 import type { Clock } from '../clock.ts';
@@ -18,8 +20,9 @@ import { BHS_BYTES } from '../wire/header.ts';
 import type { ByteStream } from './stream.ts';
 import type { CommandWindow } from './window.ts';
 
-/** Arenas that lie idle; beyond so many they are left to the garbage collector. */
-const IDLE_ARENAS = 32;
+/** Arenas that lie idle, at most: what one slow peer holds. (A connection has one only while it fills it,
+ *  or while its peer is slow.) More are left to the garbage collector. */
+const IDLE_ARENAS = 16;
 
 export class ArenaPool {
   readonly bytes: number;
@@ -49,12 +52,19 @@ export const Stat = {
 } as const;
 export type Stat = (typeof Stat)[keyof typeof Stat];
 
+/** Whose memory is sent without a copy. */
+export interface Lender {
+  takeBack(slice: Uint8Array): void;
+}
+
 export interface OutputOwner {
   /** Some of what was held is gone. */
   outputDrained(): void;
 }
 
 const EMPTY = Buffer.alloc(0);
+/** A few headers. */
+const SMALL_BYTES = 256;
 
 export class Output {
   /** The arena being filled; valid between `reserve` and `seal`. */
@@ -134,14 +144,8 @@ export class Output {
   /** Ends the PDU at `at`, which `reserve` returned. */
   seal(at: number, dataLength: number, stat: Stat): void {
     const b = this.bytes;
-    if (stat !== Stat.none) {
-      putU32(b, at + 24, this.statSn);
-      if (stat === Stat.advance) this.statSn = (this.statSn + 1) >>> 0;
-    }
-    putU32(b, at + 28, this.window.expCmdSn);
-    putU32(b, at + 32, this.window.maxCmdSn);
+    this.#sealHeader(at, stat);
     let end = at + this.dataAt;
-    if (this.#headerDigest) putDigest(b, at + BHS_BYTES, crc32c(b, at, at + BHS_BYTES));
     if (dataLength !== 0) {
       const start = end;
       end += dataLength;
@@ -156,6 +160,73 @@ export class Output {
       this.#soon = true;
       this.#clock.soon(this.#flushSoon);
     }
+  }
+
+  /**
+   * As `seal`, for a PDU of which `reserve(0)` made room and whose data are `slices`. Sends it; `lender`
+   * has the slices back when that is done.
+   */
+  sealLent(at: number, slices: Uint8Array[], stat: Stat, lender: Lender): void {
+    this.#sealHeader(at, stat);
+    const b = this.bytes;
+    const start = at + this.dataAt;
+    let length = 0;
+    let crc = 0;
+    for (const slice of slices) {
+      length += slice.length;
+      if (this.#dataDigest) crc = crc32c(slice, 0, slice.length, crc);
+    }
+    let end = start;
+    for (let pad = padding(length); pad > 0; pad--) b[end++] = 0;
+    if (this.#dataDigest) {
+      putDigest(b, end, crc32c(b, start, end, crc));
+      end += 4;
+    }
+    this.#used = 0;
+    if (!this.#closed) this.#writeLent(start, end, slices, length, lender);
+    else for (const slice of slices) lender.takeBack(slice);
+  }
+
+  #writeLent(
+    start: number,
+    end: number,
+    slices: Uint8Array[],
+    length: number,
+    lender: Lender,
+  ): void {
+    const arena = this.bytes;
+    // Behind other output it may wait long: a copy of the few bytes around the data, no whole arena.
+    const copied = this.#inFlight !== 0 && end <= SMALL_BYTES;
+    const around = copied ? Buffer.from(arena.subarray(0, end)) : arena;
+    const bytes = length + (copied ? SMALL_BYTES : arena.length);
+    if (!copied) this.bytes = EMPTY;
+    this.#inFlight++;
+    this.held += bytes;
+    const parts = [around.subarray(0, start), ...slices];
+    if (end !== start) parts.push(around.subarray(start, end));
+    const ended = (): void => {
+      this.#inFlight--;
+      this.held -= bytes;
+      if (!copied) this.#pool.give(arena);
+      for (const slice of slices) lender.takeBack(slice);
+    };
+    const taken = this.#stream.writeAll(parts, () => {
+      ended();
+      this.#drained();
+    });
+    if (taken) ended();
+  }
+
+  /** What only the connection knows of a header. */
+  #sealHeader(at: number, stat: Stat): void {
+    const b = this.bytes;
+    if (stat !== Stat.none) {
+      putU32(b, at + 24, this.statSn);
+      if (stat === Stat.advance) this.statSn = (this.statSn + 1) >>> 0;
+    }
+    putU32(b, at + 28, this.window.expCmdSn);
+    putU32(b, at + 32, this.window.maxCmdSn);
+    if (this.#headerDigest) putDigest(b, at + BHS_BYTES, crc32c(b, at, at + BHS_BYTES));
   }
 
   /** Sends what has gathered, unless the peer still has to take what was sent before. */
@@ -191,15 +262,18 @@ export class Output {
     if (!taken) return;
     this.#inFlight--;
     this.held -= arena.length;
-    // A stream that closed meanwhile has made `close` run: the arena goes back to the pool then.
-    if (this.#closed || this.bytes.length !== 0) this.#pool.give(arena);
-    else this.bytes = arena;
+    // Not kept for the next time: thousands of connections that are silent now would hold one each.
+    this.#pool.give(arena);
   }
 
   #sent(arena: Buffer): void {
     this.#inFlight--;
     this.held -= arena.length;
     this.#pool.give(arena);
+    this.#drained();
+  }
+
+  #drained(): void {
     if (this.#closed) return;
     if (this.#inFlight === 0) this.flush();
     this.#owner.outputDrained();

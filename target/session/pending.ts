@@ -1,22 +1,43 @@
 /**
- * Waiting for tasks, and other calls, inside the device: whoever had them aborted, or must not answer before they are
- * out, hears of the end once. Without a time limit the wait ends with the last task; with one it may
- * end before, and the tasks that are left report their abort when they come out.
+ * Waiting for tasks, and calls of copies, inside the device: whoever had them aborted, or must not
+ * answer before they are out, hears of the end once.
+ *
+ * With a time limit the wait may end before the tasks do. Then their units are held (BUSY to whatever
+ * would touch the medium, from every nexus) until each of them is out: what was aborted may still
+ * land, but not on anything newer.
  */
 import type { Clock } from '../clock.ts';
+import type { Unit } from '../scsi/unit.ts';
 import type { ScsiTask, TaskWatcher } from './scsi-task.ts';
+
+export interface PendingOwner {
+  /** Every task has ended. Not called after `late`. */
+  settled(): void;
+  /**
+   * Time is up, and the units of the tasks that are left are held. They report their abort when they
+   * come out. Null: `settled` is still wanted, and they end as they would have.
+   */
+  readonly late: (() => void) | null;
+}
+
+/** Calls inside the devices of some units that belong to no task there. */
+interface Calls {
+  units: readonly Unit[];
+  held: boolean;
+}
 
 export class Pending implements TaskWatcher {
   readonly #tasks = new Set<ScsiTask>();
-  readonly #done: (complete: boolean) => void;
-  /** Waits for what is no task of a session. */
-  #others = 0;
+  /** After the time limit: what is held for each task, once for each. */
+  readonly #holds = new Map<ScsiTask, readonly Unit[]>();
+  readonly #calls = new Set<Calls>();
+  readonly #owner: PendingOwner;
   #started = false;
+  #over = false;
   #cancel: (() => void) | null = null;
 
-  /** `done` is called once: true when every task has ended, false when time was up. */
-  constructor(done: (complete: boolean) => void) {
-    this.#done = done;
+  constructor(owner: PendingOwner) {
+    this.#owner = owner;
   }
 
   add(task: ScsiTask): void {
@@ -24,11 +45,13 @@ export class Pending implements TaskWatcher {
     task.watchers.push(this);
   }
 
-  /** Waits for `idle` to call back as well. */
-  addOther(idle: (done: () => void) => void): void {
-    this.#others++;
-    idle(() => {
-      this.#others--;
+  /** Waits as well until `begin` calls back, which returns the units that it is about. */
+  addCalls(begin: (done: () => void) => readonly Unit[]): void {
+    const calls: Calls = { units: [], held: false };
+    this.#calls.add(calls);
+    calls.units = begin(() => {
+      this.#calls.delete(calls);
+      if (calls.held) for (const unit of calls.units) unit.lift();
       this.#look();
     });
   }
@@ -36,38 +59,45 @@ export class Pending implements TaskWatcher {
   /** Nothing more is added: ends at once when nothing is waited for. Null: wait without limit. */
   start(clock: Clock, timeoutMs: number | null): void {
     this.#started = true;
-    if (timeoutMs !== null && !this.#isOver) {
-      this.#cancel = clock.after(timeoutMs, () => this.#giveUp());
-    }
     this.#look();
+    if (this.#over || timeoutMs === null) return;
+    this.#cancel = clock.after(timeoutMs, () => this.#timeIsUp());
   }
 
   taskEnded(task: ScsiTask): void {
     this.#tasks.delete(task);
+    for (const unit of this.#holds.get(task) ?? []) unit.lift();
+    this.#holds.delete(task);
     this.#look();
   }
 
-  get #isOver(): boolean {
-    return this.#tasks.size === 0 && this.#others === 0;
+  #look(): void {
+    if (this.#started && this.#tasks.size === 0 && this.#calls.size === 0) this.#settle();
   }
 
-  #look(): void {
-    if (!this.#started || !this.#isOver) return;
-    this.#started = false;
+  #settle(): void {
     this.#cancel?.();
     this.#cancel = null;
-    this.#done(true);
+    if (this.#over) return;
+    this.#over = true;
+    this.#owner.settled();
   }
 
-  #giveUp(): void {
+  #timeIsUp(): void {
     this.#cancel = null;
-    this.#started = false;
     for (const task of this.#tasks) {
-      task.reportAbort = true;
-      const index = task.watchers.indexOf(this);
-      if (index >= 0) task.watchers.splice(index, 1);
+      const { unit, elsewhere } = task;
+      const units = elsewhere === null ? [unit!] : [unit!, elsewhere];
+      for (const each of units) each.hold();
+      this.#holds.set(task, units);
     }
-    this.#tasks.clear();
-    this.#done(false);
+    for (const calls of this.#calls) {
+      for (const unit of calls.units) unit.hold();
+      calls.held = true;
+    }
+    if (this.#owner.late === null) return;
+    this.#over = true;
+    for (const task of this.#tasks) task.reportAbort = true;
+    this.#owner.late();
   }
 }

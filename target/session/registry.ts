@@ -2,21 +2,29 @@
  * All sessions of a server: identity, limits, reinstatement and fencing (RFC 7143 6.3.5, 4.4.3).
  *
  * A login with the initiator name, ISID, target and portal group of a live session ends that session
- * first. Whatever of the old one is still inside a device holds back what the new one may write, so
- * that nothing old lands after anything new: the fence is known by initiator port, and stays until
- * the last call has come out.
+ * first. What any session leaves inside a device holds back what its host writes next (leftover.ts),
+ * so that nothing old lands after anything new.
  */
+import type { Clock } from '../clock.ts';
 import type { Nexus } from '../scsi/nexus.ts';
+import { Leftover } from './leftover.ts';
 import type { Session } from './session.ts';
 
 export class SessionRegistry {
   readonly #byId = new Map<number, Session>();
   readonly #byTsih = new Map<number, Session>();
   readonly #byPort = new Map<string, Session>();
-  /** Closed sessions of an initiator port that are still inside a device. */
-  readonly #unsettled = new Map<string, Set<Session>>();
+  /** Closed sessions that are still inside a device: few, as a device that is stuck takes no more. */
+  readonly #unsettled = new Set<Leftover>();
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
   #lastId = 0;
   #lastTsih = 0;
+
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -40,15 +48,14 @@ export class SessionRegistry {
   }
 
   /** Sessions of this initiator port that have closed and are still inside a device. */
-  unsettled(nexus: Nexus): Iterable<Session> {
-    return this.#unsettled.get(portKey(nexus)) ?? [];
+  *unsettled(nexus: Nexus): Iterable<Session> {
+    const key = portKey(nexus);
+    for (const { session } of this.#unsettled) if (portKey(session.nexus) === key) yield session;
   }
 
   /** All sessions of a target that have closed and are still inside a device. */
   *unsettledOf(target: string): Iterable<Session> {
-    for (const sessions of this.#unsettled.values()) {
-      for (const session of sessions) if (session.nexus.target === target) yield session;
-    }
+    for (const { session } of this.#unsettled) if (session.nexus.target === target) yield session;
   }
 
   /** An id and a TSIH that no session has. TSIH 0 means "new" on the wire. */
@@ -64,12 +71,8 @@ export class SessionRegistry {
     this.#byId.set(facts.id, session);
     this.#byTsih.set(facts.tsih, session);
     if (facts.scsi === null) return;
-    const key = portKey(facts.nexus);
-    this.#byPort.set(key, session);
-    for (const old of this.#unsettled.get(key) ?? []) {
-      session.commands.fence();
-      old.whenSettled(null, () => session.commands.unfence());
-    }
+    this.#byPort.set(portKey(facts.nexus), session);
+    for (const old of this.#unsettled) if (old.isOf(session)) old.fence(session);
   }
 
   /** The session has closed. */
@@ -81,14 +84,14 @@ export class SessionRegistry {
     const key = portKey(facts.nexus);
     if (this.#byPort.get(key) === session) this.#byPort.delete(key);
     if (session.commands.tasks.working === 0) return;
-    const unsettled = this.#unsettled.get(key) ?? new Set();
-    unsettled.add(session);
-    this.#unsettled.set(key, unsettled);
-    session.whenSettled(null, () => {
-      unsettled.delete(session);
-      if (unsettled.size === 0 && this.#unsettled.get(key) === unsettled)
-        this.#unsettled.delete(key);
-    });
+    const leftover = new Leftover(session);
+    this.#unsettled.add(leftover);
+    leftover.start(this.#clock, this.#timeoutMs);
+    // The host may have other paths, and send by them what was not answered here.
+    for (const other of this.#byId.values()) {
+      if (other.facts.scsi !== null && leftover.isOf(other)) leftover.fence(other);
+    }
+    session.whenSettled(null, () => this.#unsettled.delete(leftover));
   }
 }
 

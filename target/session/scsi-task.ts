@@ -64,6 +64,7 @@ export class ScsiTask implements Task, Completion {
   sense: Uint8Array | null = null;
   dataIn: Uint8Array | null = null;
   aborted = false;
+  elsewhere: Unit | null = null;
 
   // From the command's header
   state: TaskState = TaskState.free;
@@ -142,6 +143,7 @@ export class ScsiTask implements Task, Completion {
     this.sense = null;
     this.dataIn = null;
     this.aborted = false;
+    this.elsewhere = null;
     this.unit = null;
     this.device = null;
     this.wanted = 0;

@@ -16,6 +16,9 @@ export interface ByteStream {
    */
   write(bytes: Uint8Array, done: () => void): boolean;
 
+  /** As `write` of all parts in a row. False: the parts are the stream's until `done`; the array is not. */
+  writeAll(parts: readonly Uint8Array[], done: () => void): boolean;
+
   /** Stop and go on delivering input. Input that is on its way may still come after `pause`. */
   pause(): void;
   resume(): void;

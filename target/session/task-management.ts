@@ -3,14 +3,17 @@
  *
  * A task that has not reached the device never does; a read in flight is cut off from its answer; a
  * write inside the device is waited for, so that after FUNCTION COMPLETE nothing of it can land. When
- * the device does not let go in time the answer is FUNCTION REJECTED, and the task is reported as an
- * aborted command when it comes out.
+ * the device does not let go in time the answer is FUNCTION REJECTED, the task is reported as an
+ * aborted command when it comes out, and until then its logical unit is BUSY to everybody, so that
+ * nothing newer can be overtaken by it. The same holds for PREEMPT AND ABORT, whose command is
+ * answered when all is out however long that takes, and for what a session that has gone left behind.
  */
 import type { Clock } from '../clock.ts';
 import type { Nexus } from '../scsi/nexus.ts';
 import { ExtendedCopyAction, Opcode } from '../scsi/opcode.ts';
 import type { ScsiTarget } from '../scsi/scsi-target.ts';
 import { Transfer } from '../scsi/task.ts';
+import type { Unit } from '../scsi/unit.ts';
 import { TaskFunction, type TaskRequest, TaskResponse } from '../wire/task.ts';
 import type { Commands } from './commands.ts';
 import { Pending } from './pending.ts';
@@ -41,7 +44,7 @@ export interface ManagedSession {
 export interface TaskManagementOwner extends ManagedSession {
   readonly window: CommandWindow;
   readonly scsi: ScsiTarget;
-  /** All sessions of the target, this one included. */
+  /** All sessions of the target, this one included, and those that have gone and left tasks inside. */
   siblings(): Iterable<ManagedSession>;
   taskResponse(tag: number, response: TaskResponse): void;
   /** TARGET COLD RESET: every connection of the target is dropped. */
@@ -67,7 +70,7 @@ export class TaskManagement {
         this.#abortTask(request, cmdSn);
         break;
       case TaskFunction.abortTaskSet:
-        this.#abortOnUnit(request, [owner], () => {});
+        this.#abortOnUnit(request, this.#ofOurs(), () => {});
         break;
       case TaskFunction.clearTaskSet:
         this.#clearTaskSet(request);
@@ -92,23 +95,25 @@ export class TaskManagement {
   /**
    * Ends the tasks of one nexus on one unit, as PREEMPT AND ABORT asks; nobody is answered. The
    * PERSISTENT RESERVE OUT that asks is itself not one of them (SPC-4 5.13.11.2.6). `sessions`: what
-   * the nexus is and was. `done` is called once nothing of them is inside the device.
+   * the nexus is and was. `done` is called once nothing of them is inside the device; from `timeoutMs`
+   * on the unit is busy until then.
    */
   static abortFor(
     sessions: Iterable<ManagedSession>,
     scsi: ScsiTarget,
     lun: { readonly high: number; readonly low: number },
     clock: Clock,
+    timeoutMs: number,
     done: () => void,
   ): void {
-    const pending = new Pending(done);
+    const pending = new Pending({ settled: done, late: null });
     for (const session of sessions) {
       for (const task of tasksOn(session, scsi, lun.high, lun.low)) {
         if (task.cdb[0] === Opcode.persistentReserveOut) continue;
         if (!session.commands.abort(task, task.unit?.tellsAborts)) pending.add(task);
       }
     }
-    pending.start(clock, null);
+    pending.start(clock, timeoutMs);
   }
 
   /** As `abortFor`, but nothing is aborted: `done` follows when what is in the device now is out. */
@@ -119,7 +124,7 @@ export class TaskManagement {
     clock: Clock,
     done: () => void,
   ): void {
-    const pending = new Pending(done);
+    const pending = new Pending({ settled: done, late: null });
     for (const session of sessions) {
       for (const task of tasksOn(session, scsi, lun.high, lun.low)) {
         const writes = task.state === TaskState.working && task.transfer !== Transfer.in;
@@ -127,6 +132,16 @@ export class TaskManagement {
       }
     }
     pending.start(clock, null);
+  }
+
+  /** The session, and those that it has replaced: their tasks were of the same nexus. */
+  *#ofOurs(): Iterable<ManagedSession> {
+    const { initiator, isid, portalGroup } = this.#owner.nexus;
+    for (const session of this.#owner.siblings()) {
+      const { nexus } = session;
+      const same = nexus.isid === isid && nexus.portalGroup === portalGroup;
+      if (same && nexus.initiator === initiator) yield session;
+    }
   }
 
   #abortTask(request: TaskRequest, cmdSn: number): void {
@@ -179,7 +194,7 @@ export class TaskManagement {
     request: TaskRequest,
     sessions: Iterable<ManagedSession>,
     then: () => void,
-    other?: (done: () => void) => void,
+    calls?: (done: () => void) => readonly Unit[],
   ): void {
     const { scsi } = this.#owner;
     const { lunHigh, lunLow } = request;
@@ -192,7 +207,7 @@ export class TaskManagement {
       for (const task of tasksOn(session, scsi, lunHigh, lunLow))
         this.#abort(session, task, pending);
     }
-    if (other !== undefined) pending.addOther(other);
+    if (calls !== undefined) pending.addCalls(calls);
     pending.start(this.#clock, this.#timeoutMs);
   }
 
@@ -208,7 +223,7 @@ export class TaskManagement {
         this.#abort(session, task, pending);
       }
     }
-    pending.addOther((done) => owner.scsi.endCopies(null, done));
+    pending.addCalls((done) => owner.scsi.endCopies(null, done));
     pending.start(this.#clock, this.#timeoutMs);
   }
 
@@ -218,9 +233,13 @@ export class TaskManagement {
   }
 
   #pending(tag: number, then: () => void): Pending {
-    return new Pending((complete) => {
-      if (complete) then();
-      this.#owner.taskResponse(tag, complete ? TaskResponse.complete : TaskResponse.rejected);
+    const owner = this.#owner;
+    return new Pending({
+      settled: () => {
+        then();
+        owner.taskResponse(tag, TaskResponse.complete);
+      },
+      late: () => owner.taskResponse(tag, TaskResponse.rejected),
     });
   }
 }

@@ -4,7 +4,8 @@
  *
  * A request may come in pieces (C bit) and an answer may go in pieces of what the initiator takes:
  * each piece but the last has C, no F and a Target Transfer Tag, with which the initiator asks for
- * the next. Invariant: request text and answer are bounded; a new exchange ends the one before.
+ * the next. Invariant: request text is bounded and has each key once, so the answer is bounded as well;
+ * a new exchange ends the one before.
  */
 import { type Limits, Rfc7143 } from '../limits.ts';
 import { NO_TAG } from '../wire/header.ts';
@@ -60,6 +61,11 @@ export class TextExchange {
   #handle(): boolean {
     try {
       const pairs = readPairs(Buffer.concat(this.#parts), Rfc7143);
+      // RFC 7143 6.2 has each key once; 4096 SendTargets would get as many lists for one request.
+      if (new Set(pairs.map(([key]) => key)).size !== pairs.length) {
+        this.#clear();
+        return false;
+      }
       this.#parts = [];
       this.#partBytes = 0;
       this.#answer = writePairs(pairs.flatMap(([key, value]) => this.#reply(key, value)));

@@ -13,6 +13,7 @@
  *   32  | reserved                     |     32  | MaxCmdSN                               |
  *   48  | key=value NUL …              |     48  | key=value NUL …                        |
  */
+import { Rfc7143 } from '../limits.ts';
 import { putU32, u32 } from './bytes.ts';
 import { initiatorTaskTag, NO_TAG, Opcode, startHeader } from './header.ts';
 import { TextFlag } from './login.ts';
@@ -111,6 +112,15 @@ function readPair(bytes: Uint8Array, limits: TextLimits): Pair {
 function valueBytes(key: string, limits: TextLimits): number {
   const { longValues, valueBytes: most } = limits;
   return longValues !== undefined && Object.hasOwn(longValues, key) ? longValues[key]! : most;
+}
+
+/**
+ * Whether an owner's string may be sent as a value: not empty, short enough, and no control character.
+ * A NUL would start another key; CR and LF would start another line in an initiator's list or log.
+ */
+export function isTextValue(value: string): boolean {
+  const bytes = Buffer.byteLength(value);
+  return bytes > 0 && bytes <= Rfc7143.valueBytes && !/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(value);
 }
 
 export function writePairs(pairs: readonly Pair[]): Uint8Array {

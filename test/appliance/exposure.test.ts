@@ -49,6 +49,7 @@ class FakeServer implements TargetServer {
   }
   sessions = () => [];
   kick = () => false;
+  logout = () => false;
 }
 
 function offered(access: string, chap = '') {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { DaemonInfo } from '#appliance/daemon-file.ts';
-import type { DiskView } from '#appliance/disks.ts';
+import type { DiskView } from '#appliance/disk-view.ts';
 import { limits } from '#appliance/limits.ts';
 import { Initiator } from '#test/kit/initiator.ts';
 import { sleep } from '#test/kit/process.ts';

@@ -2,6 +2,8 @@
  * `npm run bench`: this target beside tgt (file-backed, rdwr, O_SYNC: durable on acknowledgement as
  * ours is) in one run on the same file system, with public tools, a round of each in turn.
  * Prints a Markdown table. Figures of shared machines move; ratios of the same round move less.
+ * `--ram` measures the target without a store instead (ram.ts), `--neighbours` what one host can do to
+ * another (neighbours.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,6 +15,8 @@ import { runOk } from '../kit/run.ts';
 import { makeDirectory, removeDirectory } from '../kit/temp.ts';
 import { type Series, table } from './figures.ts';
 import { writeRandomFile } from './fill.ts';
+import { measureNeighbours } from './neighbours.ts';
+import { compareRam } from './ram.ts';
 import {
   calibrate,
   LUN_BYTES,
@@ -31,6 +35,8 @@ const USAGE = `usage: npm run bench -- [options]
   --rounds N      rounds of every workload (default ${DEFAULT_ROUNDS})
   --seconds S     about how long one measurement takes (default ${DEFAULT_SECONDS})
   --only TEXT     workloads whose name has TEXT (repeatable)
+  --ram           the target alone over memory, beside tgt over memory, with our load generator
+  --neighbours    a host's latency while another floods or never reads
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
 
 async function main(): Promise<void> {
@@ -39,6 +45,8 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
       seconds: { type: 'string', default: String(DEFAULT_SECONDS) },
       only: { type: 'string', multiple: true },
+      ram: { type: 'boolean', default: false },
+      neighbours: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -49,6 +57,14 @@ async function main(): Promise<void> {
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
   if (!(rounds >= 1 && seconds > 0)) throw new Error(USAGE);
   const only = values.only;
+  if (values.ram) {
+    console.log(await compareRam({ rounds, seconds, only }));
+    return;
+  }
+  if (values.neighbours) {
+    console.log(await measureNeighbours({ rounds, seconds }));
+    return;
+  }
   const loads = WORKLOADS.filter(
     ({ name }) => only === undefined || only.some((text) => name.includes(text)),
   );

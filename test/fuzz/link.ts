@@ -163,7 +163,8 @@ export class Link implements ByteStream {
   slow = false;
   open = true;
   readonly #handler: StreamHandler;
-  #held: { readonly bytes: Uint8Array; readonly done: () => void }[] = [];
+  /** By reference: what waits must not change before it goes. */
+  #held: { readonly parts: readonly Uint8Array[]; readonly done: () => void }[] = [];
   #arrived: Buffer[] = [];
 
   constructor(server: IscsiServer) {
@@ -173,11 +174,14 @@ export class Link implements ByteStream {
   }
 
   write(bytes: Uint8Array, done: () => void): boolean {
+    return this.writeAll([bytes], done);
+  }
+  writeAll(parts: readonly Uint8Array[], done: () => void): boolean {
     if (this.slow || this.#held.length !== 0) {
-      this.#held.push({ bytes, done });
+      this.#held.push({ parts: [...parts], done });
       return false;
     }
-    this.#takeBytes(bytes);
+    this.#takeParts(parts);
     return true;
   }
   pause(): void {}
@@ -202,8 +206,8 @@ export class Link implements ByteStream {
   /** What was held for a slow peer goes through; then everything that arrived is judged. */
   receive(): void {
     while (this.#held.length !== 0) {
-      const { bytes, done } = this.#held.shift()!;
-      this.#takeBytes(bytes);
+      const { parts, done } = this.#held.shift()!;
+      this.#takeParts(parts);
       done();
     }
     const arrived = this.#arrived;
@@ -219,9 +223,10 @@ export class Link implements ByteStream {
     this.#handler.closed();
   }
 
-  #takeBytes(bytes: Uint8Array): void {
-    this.#arrived.push(Buffer.from(bytes));
-    // It is ours to read and theirs to reuse: what they rely on must be written anew.
-    bytes.fill(Mark.poison);
+  #takeParts(parts: readonly Uint8Array[]): void {
+    this.#arrived.push(Buffer.concat(parts));
+    // It is ours to read and theirs to reuse: what they rely on must be written anew. What follows the
+    // first part may be lent by the device, whose own it is.
+    parts[0]!.fill(Mark.poison);
   }
 }

@@ -1,6 +1,6 @@
 /** A virtual disk's life through the command line: made, shown, grown, renamed, removed, restored. */
 import test from 'ava';
-import type { DiskView } from '#appliance/disks.ts';
+import type { DiskView } from '#appliance/disk-view.ts';
 import { Daemon } from '#test/kit/daemon.ts';
 import { petal, storeSize } from '../harness.ts';
 

@@ -1,6 +1,6 @@
 /** A disk in use is not taken away by accident; sessions are listed, counted and ended by hand. */
 import test from 'ava';
-import type { DiskView } from '#appliance/disks.ts';
+import type { DiskView } from '#appliance/disk-view.ts';
 import type { SessionView } from '#appliance/status.ts';
 import { Daemon, type DiskInfo } from '#test/kit/daemon.ts';
 import { type Initiator, LoginRefused } from '#test/kit/initiator.ts';

@@ -9,9 +9,9 @@ import * as cdbs from '#test/kit/cdb.ts';
 import { Initiator, senseText } from '#test/kit/initiator.ts';
 import { until } from '#test/kit/process.ts';
 import { runOk } from '#test/kit/run.ts';
+import { type Served, serve } from '#test/kit/served.ts';
 import { temporaryDirectory } from '#test/kit/temp.ts';
 import { root } from '#test/kit/tree.ts';
-import { type Served, serve } from './served.ts';
 
 const examples = join(root, 'target', 'examples');
 

@@ -15,9 +15,9 @@ import { join } from 'node:path';
 import test from 'ava';
 import { Initiator } from '#test/kit/initiator.ts';
 import { runOk } from '#test/kit/run.ts';
+import { serve } from '#test/kit/served.ts';
 import { makeDirectory, removeDirectory } from '#test/kit/temp.ts';
 import { root } from '#test/kit/tree.ts';
-import { serve } from './served.ts';
 
 const modules = join(root, 'node_modules');
 const tools = { PATH: `${join(modules, '.bin')}:${process.env.PATH}` };

@@ -187,6 +187,7 @@ export class TestTask implements Task {
   sense: Uint8Array | null = null;
   dataIn: Uint8Array | null = null;
   aborted = false;
+  elsewhere = null;
   finished = 0;
   readonly done: Promise<void>;
   #resolve: () => void = () => {};

@@ -130,10 +130,10 @@ test('a write that waits for its data is kept out by a reservation made meanwhil
   const same = new TestTask(cdb('41 00 00000000 00 0001'), world.b, sector);
   t.true(unit.start(write));
   t.true(unit.start(same));
-  t.false(unit.excluded(write));
+  t.false(unit.keptOut(write));
   t.is(await out(world, world.a, 0, keys(0, 1)), '00');
   t.is(await out(world, world.a, 1, keys(1, 0), 1), '00');
-  t.true(unit.excluded(write));
+  t.true(unit.keptOut(write));
   unit.execute(same, new Uint8Array(sector));
   t.deepEqual([write.status, same.status, same.finished], [0x18, 0x18, 1]);
   t.deepEqual(world.device.calls, []);

@@ -163,7 +163,7 @@ test('a write whose data comes after SANITIZE began is refused', async (t) => {
   t.true(unit.start(task));
   world.device.behaviour.later = true;
   const running = world.run('48 02');
-  t.true(unit.excluded(task));
+  t.true(unit.keptOut(task));
   t.is(verdict(task), '02 02/041b');
   t.is(verdict(await running), '00');
 });

@@ -91,11 +91,21 @@ for (const [name, fn] of [
     const asked = there.taskManagement(fn);
     all.clock.advance(2_000);
     t.deepEqual(brief(await there.receive()), [`22 ${asked} 255`]);
+    const one = { write: true, length: 512, data: Buffer.alloc(512) };
+    const early = there.command(rw10(0x2a, 0, 1), one);
+    t.deepEqual(
+      brief(await there.receive()),
+      [`21 ${early} 8`],
+      'BUSY while the old write may land',
+    );
     all.there.releaseAll();
     await all.more();
     t.deepEqual(brief(await there.receive()), []);
     t.is(senseOf((await all.host.receive())[0]!), 'a/0d01', 'the copy ends all the same');
     t.is(all.there.log.length, 2);
+    const late = there.command(rw10(0x2a, 0, 1), one);
+    all.there.releaseAll();
+    t.deepEqual(brief(await there.receive()), [`21 ${late} 0`], 'served again');
   });
 }
 

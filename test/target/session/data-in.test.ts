@@ -64,6 +64,7 @@ test('a device error in the middle ends the read with sense', async (t) => {
     override readNow(offset: number, length: number, into: Uint8Array, at: number): boolean {
       return offset < 262_144 && super.readNow(offset, length, into, at);
     }
+    override lend = () => false;
     override read(
       _offset: number,
       _length: number,

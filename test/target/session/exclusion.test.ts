@@ -90,6 +90,27 @@ test('PREEMPT AND ABORT waits for a write of the session that the victim replace
   t.deepEqual(answers(await us.receive()), [`21 ${tag} 0`]);
 });
 
+test('PREEMPT AND ABORT that takes long: BUSY to everybody from 2 s on, and still no answer', async (t) => {
+  const { us, them, device, clock } = await two();
+  device.holdWrites = true;
+  them.command(rw10(0x2a, 0, 1), oneBlock);
+  const tag = preemptAndAbort(us, OUR_KEY, THEIR_KEY);
+  clock.advance(2_000);
+  const early = us.command(rw10(0x2a, 0, 1), oneBlock);
+  t.deepEqual(answers(await us.receive()), [`21 ${early} 8`]);
+  t.is(device.log.length, 1);
+  const keys = Buffer.alloc(16);
+  keys.set([0x5e, 0, 0, 0, 0, 0, 0, 0, 64]);
+  const asked = us.command(keys, { read: true, length: 64 });
+  t.deepEqual(answers(await us.receive()), [`25 ${asked} 0`], 'reservations are told of meanwhile');
+  device.holdWrites = false;
+  device.release();
+  t.deepEqual(answers(await us.receive()), [`21 ${tag} 0`]);
+  const next = us.command(rw10(0x2a, 0, 1), oneBlock);
+  t.deepEqual(answers(await us.receive()), [`21 ${next} 0`]);
+  t.deepEqual(await them.receive(), [], 'the aborted write is not answered');
+});
+
 test('a write whose data comes after a reservation by another is refused, not written', async (t) => {
   const { us, them, device } = await two();
   const write = them.command(rw10(0x2a, 0, 16), { write: true, length: 8192 });

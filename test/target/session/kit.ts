@@ -55,6 +55,10 @@ export class ManualClock implements Clock {
   }
 }
 
+function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}
+
 /** Both ends of a connection in memory. With `slow` the peer takes nothing until `take` is called. */
 export class MemoryStream implements ByteStream {
   readonly remoteAddress: string;
@@ -67,7 +71,8 @@ export class MemoryStream implements ByteStream {
   ended: 'end' | 'destroy' | null = null;
   handler: StreamHandler | null = null;
   #sent: Buffer[] = [];
-  #waiting: { bytes: Buffer; done: () => void }[] = [];
+  /** By reference: what is in them must still be what was said when it is taken. */
+  #waiting: { parts: readonly Uint8Array[]; done: () => void }[] = [];
 
   constructor(remoteAddress = '192.0.2.7', localAddress = '192.0.2.1') {
     this.remoteAddress = remoteAddress;
@@ -75,11 +80,14 @@ export class MemoryStream implements ByteStream {
   }
 
   write(bytes: Uint8Array, done: () => void): boolean {
+    return this.writeAll([bytes], done);
+  }
+  writeAll(parts: readonly Uint8Array[], done: () => void): boolean {
     if (this.slow) {
-      this.#waiting.push({ bytes: Buffer.from(bytes), done });
+      this.#waiting.push({ parts: [...parts], done });
       return false;
     }
-    this.#sent.push(Buffer.from(bytes));
+    this.#sent.push(Buffer.concat(parts));
     return true;
   }
   pause(): void {
@@ -97,13 +105,13 @@ export class MemoryStream implements ByteStream {
 
   /** Bytes that the target has written and nobody took. */
   get held(): number {
-    return this.#waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    return this.#waiting.reduce((sum, { parts }) => sum + sizeOf(parts), 0);
   }
   /** A slow peer reads one write of the target. */
   take(): void {
     const next = this.#waiting.shift();
     if (next === undefined) return;
-    this.#sent.push(next.bytes);
+    this.#sent.push(Buffer.concat(next.parts));
     next.done();
   }
   /** What the target sent since the last call. */
@@ -203,6 +211,9 @@ export class HeldDevice extends RamDevice {
   }
   override readNow(offset: number, length: number, into: Uint8Array, at: number): boolean {
     return !this.holdReads && super.readNow(offset, length, into, at);
+  }
+  override lend(offset: number, length: number, slices: Uint8Array[]): boolean {
+    return !this.holdReads && super.lend(offset, length, slices);
   }
   override read(o: number, length: number, into: Uint8Array, at: number, done: Completion): void {
     super.readNow(o, length, into, at);

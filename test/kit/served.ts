@@ -1,7 +1,7 @@
-/** Starts a program that serves a LUN and prints its iscsi:// URL, for the tests of this folder. */
+/** Starts a program that serves a LUN 0 and prints its iscsi:// URL. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { until } from '#test/kit/process.ts';
+import { until } from './process.ts';
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -9,6 +9,7 @@ export interface Served {
   readonly url: string;
   readonly port: number;
   readonly target: string;
+  readonly pid: number;
   /** Everything it has printed so far, both streams. */
   output(): string;
   /** Ends it and waits; resolves with its exit status, or the signal that ended it. */
@@ -40,6 +41,7 @@ export async function serve(args: readonly string[], cwd: string): Promise<Serve
     url: url!,
     port: Number(port),
     target: target!,
+    pid: child.pid!,
     output: () => said,
     async stop(signal = 'SIGTERM') {
       if (!hasEnded(child)) child.kill(signal);
