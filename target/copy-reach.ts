@@ -3,44 +3,72 @@
  * CVE-2021-3139): the units of the other targets of this server that the same initiator could log in to
  * as it is. One that it could not is not there, and nothing tells it from one that does not exist.
  *
- * A target without CHAP is asked as at a login. To one with CHAP the session has to have proved the same
- * user with the same secret: where the secrets of the two targets differ, it has proved nothing there.
+ * A target without CHAP is asked as at a login there, which proves no user. To one with CHAP the session has to
+ * have proved, at its own, the same user with the very secret that is asked for there, and that secret
+ * still has to be good at both: where the secrets differ, or one was changed, it has proved nothing there.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import type { LogicalUnit } from './scsi/logical-unit.ts';
 import type { CopyTarget } from './scsi/target-view.ts';
+import type { ChapProof } from './session/chap-exchange.ts';
 import type { Access, Peer, Target } from './target.ts';
 
-/** `home`: the target that the session is at. Null: no such unit, or not for this peer. */
+/** Who commands the copy. */
+export interface Commander extends Omit<Peer, 'user'> {
+  /** What it proved at its own target; null: nothing. */
+  readonly proof: ChapProof | null;
+  /** As which it is at its own target. */
+  readonly nexus: { readonly readOnly: boolean };
+}
+
+/**
+ * `home`: the target that the session is at. Null: no such unit, or not for `who`. `known`: the answer of
+ * before, to be judged again.
+ */
 export function reach(
   home: Target,
-  targets: Iterable<Target>,
-  peer: Peer,
-  readOnly: boolean,
+  targets: ReadonlyMap<string, Target>,
+  who: Commander,
   naa: Uint8Array,
+  known?: LogicalUnit,
 ): CopyTarget | null {
-  const own = home.scsi.unitOf(naa);
-  if (own !== null) return { unit: own, readOnly };
-  for (const target of targets) {
-    const unit = target.scsi.unitOf(naa);
-    if (unit === null) continue;
-    const access = accessFrom(home, target, peer);
-    if (access !== 'none') return { unit, readOnly: access === 'read-only' };
+  // Own first: whoever else has the same designator, the host means what it sees here.
+  const own = home.scsi.ownUnit(naa, known);
+  if (own !== null) return { unit: own, readOnly: who.nexus.readOnly };
+  if (known !== undefined) return judge(home, targets.get(known.target.name), who, known);
+  let found: CopyTarget | null = null;
+  for (const target of targets.values()) {
+    const unit = target === home ? null : target.scsi.unitOf(naa);
+    const here = unit === null ? null : judge(home, target, who, unit);
+    if (here === null) continue;
+    // Two media with one designator: nobody can say which is meant, and the wrong one would be overwritten.
+    if (found !== null && found.unit.device !== here.unit.device) return null;
+    // One device at two targets may be written where either lets this initiator write.
+    if (found === null || found.readOnly) found = here;
   }
-  return null;
+  return found;
 }
 
-function accessFrom(home: Target, target: Target, peer: Peer): Access {
-  const access = target.admits(peer);
-  const policy = access === 'none' ? null : target.chap();
-  if (policy === null) return access;
-  const proved = peer.user === null ? null : (home.chap()?.user(peer.user) ?? null);
-  const wanted = peer.user === null ? null : policy.user(peer.user);
-  if (proved === null || wanted === null) return 'none';
-  return same(proved.secret, wanted.secret) ? access : 'none';
+function judge(
+  home: Target,
+  target: Target | undefined,
+  who: Commander,
+  unit: LogicalUnit,
+): CopyTarget | null {
+  if (!target?.scsi.offers(unit)) return null;
+  const access = accessFrom(home, target, who);
+  return access === 'none' ? null : { unit, readOnly: access === 'read-only' };
 }
 
-/** Digests have one length, so that the comparison tells nothing of where two secrets differ. */
-function same(a: string, b: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
+function accessFrom(
+  home: Target,
+  target: Target,
+  { initiator, address, proof }: Commander,
+): Access {
+  const there = target.chap();
+  if (there === null) return target.admits({ initiator, address, user: null });
+  const here = home.chap();
+  if (proof === null || here === null) return 'none';
+  // Both are asked whatever the first says, so that the time does not tell which it was.
+  const held = [proof.holds(here), proof.holds(there)];
+  return held.includes(false) ? 'none' : target.admits({ initiator, address, user: proof.user });
 }

@@ -14,7 +14,7 @@ import { PendingLogins } from './pending-logins.ts';
 import { Portal } from './portal.ts';
 import type { Nexus } from './scsi/nexus.ts';
 import { RodTokens } from './scsi/rod-tokens.ts';
-import { ScsiTarget } from './scsi/scsi-target.ts';
+import { ScsiTarget, type ScsiTargetOptions } from './scsi/scsi-target.ts';
 import { Sense } from './scsi/sense.ts';
 import type { CopyTarget } from './scsi/target-view.ts';
 import { BufferPool, WriteBudget } from './session/buffers.ts';
@@ -58,6 +58,8 @@ export interface PortalInfo {
 
 /** The target portal group of portals that name none. */
 const PORTAL_GROUP = 1;
+
+type CopyQuestion = Parameters<NonNullable<ScsiTargetOptions['copyTargets']>>;
 
 export class IscsiServer implements ConnectionHub {
   readonly limits: Limits;
@@ -113,7 +115,7 @@ export class IscsiServer implements ConnectionHub {
       ...portOf(PORTAL_GROUP),
       ports: () => this.#targetPorts(),
       rodTokens: this.#rodTokens,
-      copyTargets: (nexus: Nexus, naa: Uint8Array) => this.#copyTarget(target, nexus, naa),
+      copyTargets: (...args: CopyQuestion) => this.#copyTarget(target, ...args),
     };
     const target: Target = new Target(options, name, port, this.clock);
     target.scsi.onAbortTasks = (nexus, lun, done) => this.#abortTasks(target, nexus, lun, done);
@@ -308,10 +310,10 @@ export class IscsiServer implements ConnectionHub {
   }
 
   /** For a copy commanded through `target`; a session that has gone reaches nothing. */
-  #copyTarget(target: Target, nexus: Nexus, naa: Uint8Array): CopyTarget | null {
+  #copyTarget(target: Target, ...[nexus, naa, known]: CopyQuestion): CopyTarget | null {
     const session = this.#registry.replaced(nexus);
     if (session?.nexus !== nexus) return null;
-    return reach(target, this.#targets.values(), session.facts, nexus.readOnly, naa);
+    return reach(target, this.#targets, session.facts, naa, known);
   }
 
   /** Relative target ports, ascending: one for each portal group. */
@@ -329,7 +331,8 @@ export class IscsiServer implements ConnectionHub {
   openSession(connection: Connection, result: LoginResult): Session | LoginStatus {
     if (this.#closing) return LoginStatus.serviceUnavailable;
     const address = connection.stream.remoteAddress;
-    const { initiator, user } = result;
+    const { initiator, proof } = result;
+    const user = proof?.user ?? null;
     const target = result.target === null ? null : (this.#targets.get(result.target) ?? null);
     const access =
       result.target === null ? null : this.#admission.access(target, { initiator, address, user });
@@ -349,7 +352,7 @@ export class IscsiServer implements ConnectionHub {
     const since = this.clock.wall();
     const names = this.#registry.names();
     const session = new Session(
-      { ...names, initiator, user, isid, cid, address, since, parameters, scsi, nexus },
+      { ...names, initiator, user, proof, isid, cid, address, since, parameters, scsi, nexus },
       connection,
       scsi ?? this.#nowhere,
     );

@@ -2,22 +2,23 @@
  * The work of an EXTENDED COPY and of a WRITE USING TOKEN: segment after segment, in pieces of one scratch
  * buffer, read from the source and written to the destination.
  *
- * Before every piece both units are asked again whether a reservation keeps the copy out and whether
- * the destination is write-protected now. What the source never allocated is zeroed, so a thin disk's
- * clone stays thin. Within one unit a destination that overlaps its source from above is copied backwards.
+ * Before every call both units are asked again (copy-access.ts), and a break of either (a reset, SANITIZE) ends
+ * the copy. What the source never allocated is zeroed, so a thin disk's clone stays thin. Within one unit a
+ * destination that overlaps its source from above is copied backwards.
  */
 import { strict as assert } from 'node:assert';
 import { Access } from './command.ts';
+import { conflict, copyRefusal } from './copy-access.ts';
 import { type CopyRecord, CopyState } from './copy-results.ts';
 import { type DeviceError, DeviceErrorCode } from './device.ts';
 import { Job } from './job.ts';
 import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import type { Extent } from './rod-token.ts';
-import { SanitizeState } from './sanitize.ts';
 import { Sense, type SenseCode, type SenseDetail } from './sense.ts';
 import { ScsiStatus } from './status.ts';
 import type { Task } from './task.ts';
+import type { Visit } from './visits.ts';
 
 /** A checked segment; offsets and lengths in bytes. */
 export interface CopySegment {
@@ -45,6 +46,10 @@ export class CopyJob extends Job {
   #lead = 0;
   /** The call under way ends a piece: it writes. */
   #writing = false;
+  /** Of the call under way. */
+  #visit: Visit | null = null;
+  /** Breaks of the units of each segment before the copy began. */
+  readonly #breaks: readonly number[];
 
   constructor(
     unit: LogicalUnit,
@@ -55,6 +60,7 @@ export class CopyJob extends Job {
     super(unit, task);
     this.#segments = segments;
     this.#record = record;
+    this.#breaks = segments.map(breaksOf);
   }
 
   /** Why the copy must not go on; asked before every call, so also before what was read is written. */
@@ -121,36 +127,32 @@ export class CopyJob extends Job {
     this.#wanted = part.bytes;
     this.#lead = part.from - whole.from;
     this.#writing = false;
-    segment.source.visits.enter();
+    this.#visit = segment.source.visits.enter();
     device.read(whole.from, whole.bytes, this.scratch, this.#got, this);
     return true;
   }
 
   #enter(segment: CopySegment): void {
     this.#writing = true;
-    segment.destination.visits.enter();
+    this.#visit = segment.destination.visits.enter();
     if (segment.destination !== this.unit) this.task.elsewhere = segment.destination;
   }
 
   /** The read or the write of a piece has ended, well or not. */
   #leave(): void {
-    const segment = this.#segments[this.#index];
-    (this.#writing ? segment?.destination : segment?.source)?.visits.leave();
+    const visit = this.#visit;
+    this.#visit = null;
+    visit?.leave();
     this.task.elsewhere = null;
   }
 
-  /** Whether the initiator may still use `unit` so: rules change, and targets are taken away. */
-  #reaches(unit: LogicalUnit | null, access: Access): boolean {
-    if (unit === null || unit === this.unit) return true;
-    const found = this.unit.target.copyTarget(this.task.nexus, unit.device.identity.naa);
-    return found?.unit === unit && (access === Access.read || !found.readOnly);
-  }
-
-  /** A reservation or a write protection may be newer than the check of the list. */
+  /** Whether the next call may be made; sets the status if not. */
   #allowed(segment: CopySegment): boolean {
     const { source, destination } = segment;
     const { nexus } = this.task;
-    if (source?.bars(Access.read, nexus) || destination.bars(Access.write, nexus)) {
+    const reads = source === null ? null : copyRefusal(this.unit, nexus, source, Access.read);
+    const writes = copyRefusal(this.unit, nexus, destination, Access.write);
+    if (reads === conflict || (reads === null && writes === conflict)) {
       this.task.status = ScsiStatus.reservationConflict;
       return false;
     }
@@ -161,13 +163,8 @@ export class CopyJob extends Job {
       this.task.status = ScsiStatus.busy;
       return false;
     }
-    const sanitized =
-      (source !== null && source.sanitize.state !== SanitizeState.none) ||
-      destination.sanitize.state !== SanitizeState.none;
-    const reached = this.#reaches(source, Access.read) && this.#reaches(destination, Access.write);
-    let code = this.refusal();
-    if (!reached) code ??= Sense.cscdNotReachable;
-    code ??= sanitized ? Sense.cscdNotReachable : destination.protection({ readOnly: false });
+    let code = this.refusal() ?? reads ?? (writes === conflict ? null : writes);
+    if (breaksOf(segment) !== this.#breaks[this.#index]) code ??= Sense.thirdPartyFailure;
     // The size may have changed as well; a device is never asked beyond it.
     if (endOf(segment) > sizeOf(source) || segment.to + segment.bytes > sizeOf(destination)) {
       code ??= Sense.copyAborted;
@@ -290,4 +287,9 @@ function endOf(segment: CopySegment): number {
 
 function sizeOf(unit: LogicalUnit | null): number {
   return unit === null ? 0 : unit.device.sectors * unit.device.sectorBytes;
+}
+
+/** Of both units: it grows with each. */
+function breaksOf({ source, destination }: CopySegment): number {
+  return (source?.breaks ?? 0) + destination.breaks;
 }

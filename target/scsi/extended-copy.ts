@@ -18,13 +18,13 @@
  */
 import { u8, u16, u24, u32, u64 } from './bytes.ts';
 import { Access } from './command.ts';
+import { conflict, copyRefusal } from './copy-access.ts';
 import { CopyJob, type CopySegment } from './copy-job.ts';
 import { type CopyRecord, openRecord } from './copy-results.ts';
 import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import { Sense, type SenseCode, type SenseDetail } from './sense.ts';
 import { ScsiStatus } from './status.ts';
-import type { CopyTarget } from './target-view.ts';
 import { type Task, Transfer } from './task.ts';
 
 const headerLength = 16;
@@ -111,23 +111,19 @@ function parse(unit: LogicalUnit, task: Task, list: Uint8Array): CopySegment[] {
   if (cscdBytes / cscdLength > scsiLimits.copyCscds) {
     throw new Refused(Sense.tooManyCscds, { field: { inCdb: false, byte: 2 } });
   }
-  const targets: Cscd[] = [];
+  const cscds: Cscd[] = [];
   const segmentsAt = headerLength + cscdBytes;
   for (let at = headerLength; at < segmentsAt; at += cscdLength) {
-    targets.push(parseCscd(unit, task, list, at));
+    cscds.push(parseCscd(unit, task, list, at));
   }
-  const ids = (id: number) => (id === ownUnit ? { target: own(unit, task) } : targets[id]);
-  return parseSegments(task, list, segmentsAt, segmentsAt + segmentBytes, ids);
+  const ids = (id: number) => (id === ownUnit ? { unit } : cscds[id]);
+  return parseSegments(unit, task, list, segmentsAt, segmentsAt + segmentBytes, ids);
 }
 
 /** A CSCD descriptor: the unit, or why no segment may use it. */
 interface Cscd {
-  readonly target: CopyTarget | null;
+  readonly unit: LogicalUnit | null;
   readonly why?: SenseCode;
-}
-
-function own(unit: LogicalUnit, task: Task): CopyTarget {
-  return { unit, readOnly: task.nexus.readOnly };
 }
 
 function parseCscd(unit: LogicalUnit, task: Task, list: Uint8Array, at: number): Cscd {
@@ -135,21 +131,22 @@ function parseCscd(unit: LogicalUnit, task: Task, list: Uint8Array, at: number):
     throw new Refused(Sense.unsupportedCscd, { field: { inCdb: false, byte: at } });
   }
   // LU ID TYPE is ignored with E4h (SPC-4 6.4.5.1). NUL is obsolete; who sets it wants no real unit.
-  if ((u8(list, at + 1) & 0x20) !== 0) return { target: null, why: Sense.cscdNotReachable };
-  if ((u8(list, at + 1) & 0x1f) !== 0) return { target: null, why: Sense.wrongCscdType };
+  if ((u8(list, at + 1) & 0x20) !== 0) return { unit: null, why: Sense.cscdNotReachable };
+  if ((u8(list, at + 1) & 0x1f) !== 0) return { unit: null, why: Sense.wrongCscdType };
   // A binary NAA designator of a logical unit, type 6: 16 bytes.
   const isNaa = (u8(list, at + 4) & 0x0f) === 1 && (u8(list, at + 5) & 0x3f) === 3;
-  if (!isNaa || u8(list, at + 7) !== 16) return { target: null, why: Sense.cscdNotReachable };
-  const target = unit.target.copyTarget(task.nexus, list.slice(at + 8, at + 24));
-  if (target === null || target.unit.ejected) return { target: null, why: Sense.cscdNotReachable };
+  if (!isNaa || u8(list, at + 7) !== 16) return { unit: null, why: Sense.cscdNotReachable };
+  const found = unit.target.copyTarget(task.nexus, list.slice(at + 8, at + 24));
+  if (found === null || found.unit.ejected) return { unit: null, why: Sense.cscdNotReachable };
   const blockLength = u24(list, at + 29);
-  if (blockLength !== 0 && blockLength !== target.unit.device.sectorBytes) {
+  if (blockLength !== 0 && blockLength !== found.unit.device.sectorBytes) {
     throw badParameter(at + 29);
   }
-  return { target };
+  return { unit: found.unit };
 }
 
 function parseSegments(
+  unit: LogicalUnit,
   task: Task,
   list: Uint8Array,
   from: number,
@@ -167,27 +164,28 @@ function parseSegments(
     if (u16(list, at + 2) !== segmentLength - 4 || at + segmentLength > end) {
       throw badParameter(at + 2);
     }
-    segments.push(parseSegment(task, list, at, segments.length, cscd));
+    segments.push(parseSegment(unit, task, list, at, segments.length, cscd));
   }
   return segments;
 }
 
 function parseSegment(
+  unit: LogicalUnit,
   task: Task,
   list: Uint8Array,
   at: number,
   segment: number,
   cscd: (id: number) => Cscd | undefined,
 ): CopySegment {
-  const reach = (field: number): CopyTarget => {
+  const reach = (field: number): LogicalUnit => {
     const found = cscd(u16(list, at + field));
-    if (found?.target) return found.target;
+    if (found?.unit) return found.unit;
     throw new Refused(found?.why ?? Sense.unreachableCscd, { segment });
   };
   const source = reach(4);
   const destination = reach(6);
-  const from = source.unit.device;
-  const to = destination.unit.device;
+  const from = source.device;
+  const to = destination.device;
   // DC: the count is in blocks of the destination, else of the source.
   const counted = (u8(list, at + 1) & 0x02) !== 0 ? to : from;
   const bytes = u16(list, at + 10) * counted.sectorBytes;
@@ -203,22 +201,18 @@ function parseSegment(
   ) {
     throw new Refused(Sense.copyAborted, { segment });
   }
-  admit(task, source, destination, segment);
+  for (const [each, need] of [
+    [source, Access.read],
+    [destination, Access.write],
+  ] as const) {
+    const refusal = copyRefusal(unit, task.nexus, each, need);
+    if (refusal !== null) throw new Refused(refusal === conflict ? null : refusal, { segment });
+  }
   return {
-    source: source.unit,
-    destination: destination.unit,
+    source,
+    destination,
     from: sourceLba * from.sectorBytes,
     to: destinationLba * to.sectorBytes,
     bytes,
   };
-}
-
-/** Reservations of both units, write protection of the destination. */
-function admit(task: Task, source: CopyTarget, destination: CopyTarget, segment: number): void {
-  const { nexus } = task;
-  if (source.unit.bars(Access.read, nexus) || destination.unit.bars(Access.write, nexus)) {
-    throw new Refused(null);
-  }
-  const code = destination.unit.protection(destination);
-  if (code !== null) throw new Refused(code, { segment });
 }

@@ -60,6 +60,8 @@ export class LogicalUnit implements Unit, DeviceListener {
   readonly sanitize = new SanitizeStatus();
   readonly visits = new Visits();
   readonly background = new BackgroundWork();
+  /** Resets and sanitize operations: copies that began before one of them end. */
+  breaks = 0;
   /** The medium of a removable unit was ejected. */
   ejected = false;
   /** Who holds the SPC-2 RESERVE, or null. */
@@ -156,6 +158,18 @@ export class LogicalUnit implements Unit, DeviceListener {
       if (nexus.relativePort === relativePort && initiatorPort(nexus) === port) found.push(nexus);
     }
     return found;
+  }
+
+  /**
+   * A reset aborts every command in the unit (SAM-5 5.6, 6.3.3). Those with which a copy manager reads and
+   * writes here are among them, and to it their end is the failure of this CSCD (SPC-4 6.4.3.2): a copy
+   * through another unit ends. Who uses a reset as a fence relies on nothing old landing behind it. A
+   * function that names tasks or task sets reaches only the tasks of this unit and leaves such copies alone.
+   */
+  endCopies(done: () => void): void {
+    this.breaks++;
+    this.background.abort(null);
+    this.visits.idle(done);
   }
 
   /** LOGICAL UNIT RESET (SAM-5 6.3.3); persistent reservations stay. */
@@ -340,11 +354,24 @@ export class LogicalUnit implements Unit, DeviceListener {
     return found;
   }
 
-  /** Whether a reservation of another keeps `nexus` from what needs `access`: for the units a copy reads
-   *  and writes, which may be others than the one that has the command. */
+  /**
+   * Whether a reservation of another keeps `nexus` from what needs `access`: for the units a copy reads and
+   * writes, which may be others than the one that has the command.
+   *
+   * Reservations are of I_T nexuses (SPC-4 5.13.1). A nexus of another target has none here, and a copy of it
+   * comes through no port of this one. What stands for it is its initiator port: name and ISID, as a
+   * TransportID has them, through whichever port that is registered or reserving. A session of the same host
+   * with another ISID is another initiator port, and is kept out as it would be if it came itself.
+   */
   bars(access: Access, nexus: Nexus): boolean {
-    if (this.legacyHolder !== null && this.legacyHolder !== nexus) return true;
-    return this.reservations.conflicts(access, nexus);
+    const { legacyHolder: holder } = this;
+    if (nexus.target === this.target.name) {
+      if (holder !== null && holder !== nexus) return true;
+      return this.reservations.conflicts(access, nexus);
+    }
+    const port = initiatorPort(nexus);
+    if (holder !== null && initiatorPort(holder) !== port) return true;
+    return this.reservations.conflictsPort(access, port);
   }
 
   #conflicts(command: Command, task: Task): boolean {

@@ -149,6 +149,16 @@ export class Reservations {
     return access === Access.write || !writeExclusive.includes(holder.type);
   }
 
+  /** As `conflicts`, for an initiator port through whichever target port (see LogicalUnit.bars). */
+  conflictsPort(access: Access, initiatorPort: string): boolean {
+    const { holder, registrations } = this.#state;
+    if (holder === null || access === Access.always) return false;
+    const mine = registrations.filter((each) => each.initiatorPort === initiatorPort);
+    const all = isForRegistrants(holder.type);
+    if (mine.some((each) => all || sameNexus(holder, each))) return false;
+    return access === Access.write || !writeExclusive.includes(holder.type);
+  }
+
   /**
    * Runs `run` when all earlier changes are kept, and keeps what it returns (null: nothing changes).
    * `done` is called once; with an error when the store failed.

@@ -184,6 +184,8 @@ class Operation implements Completion {
     sanitize.progress = 0;
     sanitize.unrestricted = (u8(task.cdb, 1) & unrestrictedExit) !== 0;
     if ((u8(task.cdb, 1) & immediate) !== 0) this.#answer();
+    // A piece that a copy has read before must not be written after, however short the operation is.
+    this.#unit.breaks++;
     this.#unit.visits.idle(() => {
       target.settle(lun, this.#unit.nexuses(), () => this.#drive());
     });

@@ -31,9 +31,10 @@ export interface ScsiTargetOptions {
   /**
    * Which logical units a third-party copy commanded by `nexus` may reach, by NAA designator. Null:
    * unknown or masked; a unit that the initiator could not log in to must be null (CVE-2020-28374).
-   * Absent: the LUNs of this target. To offer those of another target, ask its `unitOf`.
+   * Absent: the LUNs of this target. To offer those of another target, ask its `unitOf`. `known`: the
+   * unit that was the answer before; it may be judged alone.
    */
-  readonly copyTargets?: (nexus: Nexus, naa: Uint8Array) => CopyTarget | null;
+  readonly copyTargets?: (nexus: Nexus, naa: Uint8Array, known?: LogicalUnit) => CopyTarget | null;
   /**
    * Relative identifiers of all ports of the target, ascending, when there is no `alua` and a port's
    * number is also its group's. Absent: the one above.
@@ -116,15 +117,23 @@ export class ScsiTarget implements TargetView {
     this.onLunsChanged?.();
   }
 
-  /** Take `lun` away. Commands already started end by themselves; later ones find no such LUN. */
-  remove(lun: number): void {
+  /**
+   * Take `lun` away. Commands already started end by themselves, later ones find no such LUN, and copies that
+   * read or write there by command of another unit end before their next call. Resolves when neither a
+   * write nor a call of a copy is inside the device.
+   */
+  remove(lun: number): Promise<void> {
     const unit = this.#units.get(lun);
     assert(unit, `LUN ${lun} is not there`);
+    const left = new Promise<void>((resolve) => {
+      this.settle(lun, unit.nexuses(), () => unit.visits.idle(resolve));
+    });
     this.#units.delete(lun);
     if (lun === 0) this.#zero = this.#absent;
     unit.close();
     this.#post(Sense.lunsChanged);
     this.onLunsChanged?.();
+    return left;
   }
 
   /** The LUNs offered, ascending. */
@@ -220,10 +229,43 @@ export class ScsiTarget implements TargetView {
     one();
   }
 
-  copyTarget(nexus: Nexus, naa: Uint8Array): CopyTarget | null {
-    if (this.#copyTargets !== undefined) return this.#copyTargets(nexus, naa);
-    const unit = this.unitOf(naa);
+  /** Whether `unit` is one of this target's and was not taken away. */
+  offers(unit: LogicalUnit): boolean {
+    return this.#units.get(unit.lun) === unit;
+  }
+
+  /** `known` if it is offered here; without it the unit with the designator `naa`. */
+  ownUnit(naa: Uint8Array, known?: LogicalUnit): LogicalUnit | null {
+    if (known === undefined) return this.unitOf(naa);
+    return this.offers(known) ? known : null;
+  }
+
+  copyTarget(nexus: Nexus, naa: Uint8Array, known?: LogicalUnit): CopyTarget | null {
+    if (this.#copyTargets !== undefined) return this.#copyTargets(nexus, naa, known);
+    const unit = this.ownUnit(naa, known);
     return unit === null ? null : { unit, readOnly: nexus.readOnly };
+  }
+
+  /**
+   * The first half of a reset of the unit, or of all: copies by command of other units that read or write
+   * there end. `done` is called once, when no call of theirs is inside the devices of the units any more,
+   * which are returned.
+   */
+  endCopies(
+    lun: { readonly high: number; readonly low: number } | null,
+    done: () => void,
+  ): readonly Unit[] {
+    const named = lun === null ? null : this.route(lun.high, lun.low);
+    const units = [...this.#units.values()].filter((unit) => lun === null || unit === named);
+    let left = units.length;
+    if (left === 0) done();
+    for (const unit of units) {
+      unit.endCopies(() => {
+        left--;
+        if (left === 0) done();
+      });
+    }
+    return units;
   }
 
   soon(next: () => void): void {

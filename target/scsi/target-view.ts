@@ -25,8 +25,11 @@ export interface TargetView {
    * can reach the device any more.
    */
   abortTasks(nexus: Nexus, lun: number, done: () => void): void;
-  /** The unit with that NAA designator, if `nexus` may use it; null: unknown or masked, nobody is told which. */
-  copyTarget(nexus: Nexus, naa: Uint8Array): CopyTarget | null;
+  /**
+   * The unit with that NAA designator, if `nexus` may use it; null: unknown or masked, nobody is told which.
+   * With `known`, a unit that was found so before, only that one is judged again: cheap, for every piece.
+   */
+  copyTarget(nexus: Nexus, naa: Uint8Array, known?: LogicalUnit): CopyTarget | null;
   /** The ROD tokens that are good here. */
   readonly rodTokens: RodTokens;
   /** Calls `done` once, when no write of `nexuses` on `lun` that began before this call can still land. */

@@ -101,9 +101,14 @@ function tokenOf(unit: LogicalUnit, task: Task, bytes: Uint8Array): RodToken | n
 }
 
 /** The unit that the token's data is in, if the initiator may use it now. */
-function sourceOf(unit: LogicalUnit, task: Task, token: RodToken): LogicalUnit | null {
+function sourceOf(
+  unit: LogicalUnit,
+  task: Task,
+  token: RodToken,
+  known?: LogicalUnit,
+): LogicalUnit | null {
   if (Buffer.compare(unit.device.identity.naa, token.naa) === 0) return unit;
-  const source = unit.target.copyTarget(task.nexus, token.naa)?.unit ?? null;
+  const source = unit.target.copyTarget(task.nexus, token.naa, known)?.unit ?? null;
   return source === null || source.ejected ? null : source;
 }
 
@@ -159,7 +164,9 @@ class RodJob extends CopyJob {
     }
     if (token === null) return null;
     if (token.ended !== null) return token.ended;
-    return sourceOf(unit, task, token) === source ? null : Sense.cscdNotReachable;
+    return sourceOf(unit, task, token, source ?? undefined) === source
+      ? null
+      : Sense.cscdNotReachable;
   }
 
   /** At least a piece is done, so that a host that goes on from there gets to the end. */

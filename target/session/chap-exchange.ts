@@ -8,7 +8,7 @@
  * that the initiator has, and never to a challenge of its own: what it answers is of no use to anyone
  * who wants to log in here. An unknown user costs what a wrong secret costs.
  */
-import { randomBytes, randomInt } from 'node:crypto';
+import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { isTextValue, type Pair } from '../wire/text.ts';
 import {
   type ChapAlgorithm,
@@ -46,9 +46,32 @@ interface Challenge {
 /** For users that there are not: their answers are computed and compared as well. */
 const nobody: ChapUser = { secret: randomBytes(8).toString('hex') };
 
+/** That a peer knows the secret of `user`: kept to find out where else that would do. Never shown. */
+export class ChapProof {
+  readonly user: string;
+  readonly #secret: Buffer;
+
+  constructor(user: string, secret: string) {
+    this.user = user;
+    this.#secret = digestOf(secret);
+  }
+
+  /** Whether the same answer would be right under `policy`, as it is now. Costs the same for any secret. */
+  holds(policy: ChapPolicy): boolean {
+    const known = policy.user(this.user);
+    const usable = known !== null && refuseSecret(known.secret) === null;
+    return timingSafeEqual(digestOf((usable ? known : nobody).secret), this.#secret) && usable;
+  }
+}
+
+/** Of one length, so that secrets of any length are compared alike. */
+function digestOf(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
 export class ChapExchange implements SecurityMethod {
   readonly name = 'CHAP';
-  user: string | null = null;
+  proof: ChapProof | null = null;
   readonly #policy: ChapPolicy;
   #challenge: Challenge | null = null;
   #done = false;
@@ -99,7 +122,7 @@ export class ChapExchange implements SecurityMethod {
       : { outcome: 'done', answer: [] };
     if (step.outcome === 'done') {
       this.#done = true;
-      this.user = name;
+      this.proof = new ChapProof(name, secret);
     }
     return step;
   }

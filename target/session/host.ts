@@ -8,6 +8,7 @@ import type { Nexus } from '../scsi/nexus.ts';
 import type { ScsiTarget } from '../scsi/scsi-target.ts';
 import type { Pair } from '../wire/text.ts';
 import type { BufferPool, WriteBudget } from './buffers.ts';
+import type { ChapProof } from './chap-exchange.ts';
 import type { Parameters } from './keys.ts';
 import type { Output } from './output.ts';
 import type { Receiver } from './receiver.ts';
@@ -36,6 +37,7 @@ export interface SessionFacts {
   readonly initiator: string;
   /** The CHAP name that was proved, or null. */
   readonly user: string | null;
+  readonly proof: ChapProof | null;
   readonly isid: string;
   readonly cid: number;
   readonly address: string;

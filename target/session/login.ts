@@ -10,7 +10,7 @@
 import { type Limits, Rfc7143 } from '../limits.ts';
 import { type LoginRequest, LoginStatus, PROTOCOL_VERSION, Stage } from '../wire/login.ts';
 import { type Pair, readPairs, TextError, type TextLimits, writePairs } from '../wire/text.ts';
-import type { ChapPolicy } from './chap-exchange.ts';
+import type { ChapPolicy, ChapProof } from './chap-exchange.ts';
 import type { Parameters } from './keys.ts';
 import { initiatorName } from './names.ts';
 import { Negotiation } from './negotiation.ts';
@@ -52,8 +52,8 @@ export interface LoginReply {
 /** Who has logged in; valid when a reply was `done`. */
 export interface LoginResult {
   readonly initiator: string;
-  /** The CHAP name that was proved, or null. */
-  readonly user: string | null;
+  /** Whom it has proved to be by CHAP, or null. */
+  readonly proof: ChapProof | null;
   /** Null in a discovery session. */
   readonly target: string | null;
   readonly isid: string;
@@ -111,7 +111,7 @@ export class Login {
   get result(): LoginResult {
     return {
       initiator: this.#initiator,
-      user: this.#method?.user ?? null,
+      proof: this.#method?.proof ?? null,
       target: this.#target,
       isid: this.#first!.isid,
       cid: this.#first!.cid,

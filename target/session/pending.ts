@@ -1,6 +1,6 @@
 /**
- * Waiting for tasks inside the device: whoever had them aborted, or must not answer before they are
- * out, hears of the end once.
+ * Waiting for tasks, and calls of copies, inside the device: whoever had them aborted, or must not
+ * answer before they are out, hears of the end once.
  *
  * With a time limit the wait may end before the tasks do. Then their units are held (BUSY to whatever
  * would touch the medium, from every nexus) until each of them is out: what was aborted may still
@@ -20,10 +20,17 @@ export interface PendingOwner {
   readonly late: (() => void) | null;
 }
 
+/** Calls inside the devices of some units that belong to no task there. */
+interface Calls {
+  units: readonly Unit[];
+  held: boolean;
+}
+
 export class Pending implements TaskWatcher {
   readonly #tasks = new Set<ScsiTask>();
   /** After the time limit: what is held for each task, once for each. */
   readonly #holds = new Map<ScsiTask, readonly Unit[]>();
+  readonly #calls = new Set<Calls>();
   readonly #owner: PendingOwner;
   #started = false;
   #over = false;
@@ -38,18 +45,34 @@ export class Pending implements TaskWatcher {
     task.watchers.push(this);
   }
 
+  /** Waits as well until `begin` calls back, which returns the units that it is about. */
+  addCalls(begin: (done: () => void) => readonly Unit[]): void {
+    const calls: Calls = { units: [], held: false };
+    this.#calls.add(calls);
+    calls.units = begin(() => {
+      this.#calls.delete(calls);
+      if (calls.held) for (const unit of calls.units) unit.lift();
+      this.#look();
+    });
+  }
+
   /** Nothing more is added: ends at once when nothing is waited for. Null: wait without limit. */
   start(clock: Clock, timeoutMs: number | null): void {
     this.#started = true;
-    if (this.#tasks.size === 0) this.#settle();
-    else if (timeoutMs !== null) this.#cancel = clock.after(timeoutMs, () => this.#timeIsUp());
+    this.#look();
+    if (this.#over || timeoutMs === null) return;
+    this.#cancel = clock.after(timeoutMs, () => this.#timeIsUp());
   }
 
   taskEnded(task: ScsiTask): void {
     this.#tasks.delete(task);
     for (const unit of this.#holds.get(task) ?? []) unit.lift();
     this.#holds.delete(task);
-    if (this.#tasks.size === 0 && this.#started) this.#settle();
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#started && this.#tasks.size === 0 && this.#calls.size === 0) this.#settle();
   }
 
   #settle(): void {
@@ -67,6 +90,10 @@ export class Pending implements TaskWatcher {
       const units = elsewhere === null ? [unit!] : [unit!, elsewhere];
       for (const each of units) each.hold();
       this.#holds.set(task, units);
+    }
+    for (const calls of this.#calls) {
+      for (const unit of calls.units) unit.hold();
+      calls.held = true;
     }
     if (this.#owner.late === null) return;
     this.#over = true;

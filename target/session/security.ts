@@ -4,7 +4,7 @@
  * what it logs in to: with one, only CHAP; without one, only None.
  */
 import type { Pair } from '../wire/text.ts';
-import { ChapExchange, type ChapPolicy } from './chap-exchange.ts';
+import { ChapExchange, type ChapPolicy, type ChapProof } from './chap-exchange.ts';
 
 export type SecurityStep =
   | { readonly outcome: 'more' | 'done'; readonly answer: readonly Pair[] }
@@ -15,14 +15,14 @@ export interface SecurityMethod {
   /** As in AuthMethod: None, CHAP, … */
   readonly name: string;
   /** Who was proved, once it is done; null: nobody in particular. */
-  readonly user: string | null;
+  readonly proof: ChapProof | null;
   /** The pairs of one request that are no other key's; called once for each request of the stage. */
   step(pairs: readonly Pair[]): SecurityStep;
 }
 
 const none: SecurityMethod = {
   name: 'None',
-  user: null,
+  proof: null,
   step: () => ({ outcome: 'done', answer: [] }),
 };
 

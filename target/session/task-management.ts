@@ -13,6 +13,7 @@ import type { Nexus } from '../scsi/nexus.ts';
 import { ExtendedCopyAction, Opcode } from '../scsi/opcode.ts';
 import type { ScsiTarget } from '../scsi/scsi-target.ts';
 import { Transfer } from '../scsi/task.ts';
+import type { Unit } from '../scsi/unit.ts';
 import { TaskFunction, type TaskRequest, TaskResponse } from '../wire/task.ts';
 import type { Commands } from './commands.ts';
 import { Pending } from './pending.ts';
@@ -75,9 +76,7 @@ export class TaskManagement {
         this.#clearTaskSet(request);
         break;
       case TaskFunction.logicalUnitReset:
-        this.#abortOnUnit(request, owner.siblings(), () => {
-          owner.scsi.reset(request.lunHigh, request.lunLow);
-        });
+        this.#resetUnit(request);
         break;
       case TaskFunction.targetWarmReset:
         this.#resetTarget(request, false);
@@ -181,7 +180,22 @@ export class TaskManagement {
     });
   }
 
-  #abortOnUnit(request: TaskRequest, sessions: Iterable<ManagedSession>, then: () => void): void {
+  /** Copies by command of other units work here without a task of this unit: a reset ends them as well. */
+  #resetUnit(request: TaskRequest): void {
+    const { scsi } = this.#owner;
+    const lun = { high: request.lunHigh, low: request.lunLow };
+    const reset = () => {
+      scsi.reset(lun.high, lun.low);
+    };
+    this.#abortOnUnit(request, this.#owner.siblings(), reset, (done) => scsi.endCopies(lun, done));
+  }
+
+  #abortOnUnit(
+    request: TaskRequest,
+    sessions: Iterable<ManagedSession>,
+    then: () => void,
+    calls?: (done: () => void) => readonly Unit[],
+  ): void {
     const { scsi } = this.#owner;
     const { lunHigh, lunLow } = request;
     if (scsi.route(lunHigh, lunLow).device === null) {
@@ -193,6 +207,7 @@ export class TaskManagement {
       for (const task of tasksOn(session, scsi, lunHigh, lunLow))
         this.#abort(session, task, pending);
     }
+    if (calls !== undefined) pending.addCalls(calls);
     pending.start(this.#clock, this.#timeoutMs);
   }
 
@@ -208,6 +223,7 @@ export class TaskManagement {
         this.#abort(session, task, pending);
       }
     }
+    pending.addCalls((done) => owner.scsi.endCopies(null, done));
     pending.start(this.#clock, this.#timeoutMs);
   }
 
