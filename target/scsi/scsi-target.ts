@@ -217,16 +217,7 @@ export class ScsiTarget implements TargetView {
 
   /** Calls `done` once, when no copy that another unit was commanded to do is inside a device of this target. */
   whenUnvisited(done: () => void): void {
-    let left = 1;
-    const one = () => {
-      left--;
-      if (left === 0) done();
-    };
-    for (const unit of this.#units.values()) {
-      left++;
-      unit.visits.idle(one);
-    }
-    one();
+    afterEach([...this.#units.values()], (unit, one) => unit.visits.idle(one), done);
   }
 
   /** Whether `unit` is one of this target's and was not taken away. */
@@ -257,14 +248,7 @@ export class ScsiTarget implements TargetView {
   ): readonly Unit[] {
     const named = lun === null ? null : this.route(lun.high, lun.low);
     const units = [...this.#units.values()].filter((unit) => lun === null || unit === named);
-    let left = units.length;
-    if (left === 0) done();
-    for (const unit of units) {
-      unit.endCopies(() => {
-        left--;
-        if (left === 0) done();
-      });
-    }
+    afterEach(units, (unit, one) => unit.endCopies(one), done);
     return units;
   }
 
@@ -284,5 +268,21 @@ export class ScsiTarget implements TargetView {
   #post(code: SenseCode): void {
     this.#wellKnown.post(code);
     for (const unit of this.#units.values()) unit.post(code, null);
+  }
+}
+
+/** Calls `done` once, when each of `units` has called back; at once when there are none. */
+function afterEach(
+  units: readonly LogicalUnit[],
+  begin: (unit: LogicalUnit, one: () => void) => void,
+  done: () => void,
+): void {
+  let left = units.length;
+  if (left === 0) done();
+  for (const unit of units) {
+    begin(unit, () => {
+      left--;
+      if (left === 0) done();
+    });
   }
 }
