@@ -18,6 +18,9 @@ export interface BlocksStats {
   readonly recoveryGroups: number;
   readonly recoveryBytes: number;
   readonly mapPages: number;
+  /** Of these in memory, and how many were read since opening. */
+  readonly mapPagesHere: number;
+  readonly mapLoads: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
   /** Reads of disk whose checksum did not match. */

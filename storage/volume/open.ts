@@ -17,7 +17,7 @@ import { Join } from './join.ts';
 import { limits } from './limits.ts';
 import { type Lock, RangeLocks } from './locks.ts';
 import { SealedBlocks } from './sealed-blocks.ts';
-import type { DiskRecord, Volume, VolumeListener } from './volume.ts';
+import type { Allocation, DiskRecord, Volume, VolumeListener } from './volume.ts';
 import { type SpaceMaker, WholeWrite, type WriteHost } from './writes.ts';
 
 const zeroes = new Uint8Array(limits.zeroPieceBytes);
@@ -334,7 +334,7 @@ export class OpenVolume implements Volume, WriteHost {
   /** Part of one block becomes zeros; a hole is zeros already and stays a hole. */
   #zeroPart(offset: number, length: number, done: Done): void {
     const block = firstBlock(offset);
-    const hole = (): boolean => !this.blocks.extent(this.ref, block, 1).mapped;
+    const hole = (): boolean => this.blocks.extentNow(this.ref, block, 1)?.mapped === false;
     if (!this.locks.overlaps(block, block) && hole()) {
       done.complete(null);
       return;
@@ -386,14 +386,28 @@ export class OpenVolume implements Volume, WriteHost {
     pump();
   }
 
-  allocation(offset: number, length: number): { mapped: boolean; length: number } {
+  allocation(offset: number, length: number): Allocation | null {
     const { reserved } = this.#record;
     if (reserved || this.#ended || length === 0) return { mapped: reserved, length };
     const first = firstBlock(offset);
     const count = lastBlock(offset + length) - first + 1;
-    const extent = this.blocks.extent(this.ref, first, count);
+    const extent = this.blocks.extentNow(this.ref, first, count);
+    if (extent === null) return null;
     const reach = (first + extent.count) * blockBytes - offset;
     return { mapped: extent.mapped, length: Math.min(length, reach) };
+  }
+
+  locate(offset: number, length: number, done: Done): void {
+    if (this.#refused(offset, length, done)) return;
+    const first = firstBlock(offset);
+    const count = lastBlock(offset + length) - first + 1;
+    this.blocks.extent(this.ref, first, count).then(
+      () => done.complete(null),
+      (reason: unknown) => {
+        const known = reason instanceof StorageError;
+        done.complete(known ? reason : new StorageError('MEDIUM_ERROR', 'the map cannot be read'));
+      },
+    );
   }
 }
 

@@ -85,12 +85,12 @@ const finders: Readonly<Record<string, Finder>> = {
     segments.born(here);
     segments.born(there);
     segments.settleAtOpen(new Set([1, 2]), 20);
-    segments.beginCheckpoint();
+    segments.beginCheckpoint([]);
     segments.dies(here);
     segments.dies(there, true);
     segments.completeCheckpoint();
     const after = free();
-    segments.beginCheckpoint();
+    segments.beginCheckpoint([]);
     segments.completeCheckpoint();
     const both = `${after} then ${free()}`;
     return both === '2 then 1,2' ? null : `free were ${both}`;

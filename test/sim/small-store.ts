@@ -44,6 +44,14 @@ export class SmallStore {
     return this.clock.until(promise);
   }
 
+  /** Removals have ended: their turns come one behind the other. */
+  async removed(): Promise<void> {
+    for (let used = -1; used !== this.blocks.total().used; ) {
+      used = this.blocks.total().used;
+      await this.until(new Promise<void>((resolve) => this.clock.after(1000, resolve)));
+    }
+  }
+
   /** Not waited for: `until` does. */
   write(ref: number, block: number, stamp: number, count = 1): Promise<StorageError | null> {
     const data = new Uint8Array(count * 4096);

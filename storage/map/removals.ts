@@ -1,0 +1,331 @@
+/**
+ * What an epoch alone saw is given back when it was removed: its map is compared, leaf by leaf, with that of
+ * the epoch that follows it; what its parent sees as well is passed over, and so is every page that both
+ * share, with all that is below it. So the work depends on what changed between neighbours, not on sizes.
+ *
+ * One epoch at a time; how far it got is part of every checkpoint (`cursor`), and a crash costs nothing but
+ * what was done since. With two children or more the removed epoch stays as a ghost: what none of them
+ * shares any more is given back, the rest when one child is left.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { StorageError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Content } from './content.ts';
+import type { Epoch } from './epochs.ts';
+import { innerFanout, leafFanout, leafWords, leavesBelow, type Page } from './page.ts';
+import type { Missing } from './pages.ts';
+import type { Room } from './room.ts';
+
+export interface RemovalPorts {
+  readonly clock: Clock;
+  readonly content: Content;
+  readonly log: Log;
+  /** The log has failed: nothing is given back any more. */
+  readonly failed: () => boolean;
+  /** Something was given back. */
+  readonly progress: () => void;
+  readonly room: Room;
+}
+
+/** A page is missing, or others may have their turn. */
+type Pause = Missing | 'turn';
+
+const lastLeafOf = (level: number, index: number): number => (index + 1) * leavesBelow(level) - 1;
+
+/** Pages of which nothing more than this is looked at in one turn. */
+const pagesPerTurn = 16;
+
+export class Removals {
+  readonly #ports: RemovalPorts;
+  #queue: Epoch[] = [];
+  readonly #waiting = new Map<Epoch, (() => void)[]>();
+  #running: Promise<void> | null = null;
+  #stopped = false;
+  /** Pages looked at. */
+  looked = 0;
+
+  constructor(ports: RemovalPorts) {
+    this.#ports = ports;
+  }
+
+  /** At open: those that a crash left. */
+  resume(): void {
+    const left = [...this.#ports.content.epochs.byNumber.values()].filter(
+      (epoch) => epoch.state === 'doomed' || epoch.state === 'ghost',
+    );
+    // One that was begun is ended first.
+    left.sort((a, b) => b.cursor - a.cursor || a.number - b.number);
+    for (const epoch of left) this.#enqueue(epoch);
+  }
+
+  /** Resolves when what only this doomed epoch saw is given back, or the store has failed or is closing. */
+  add(epoch: Epoch): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(epoch);
+      if (waiting === undefined) this.#waiting.set(epoch, [resolve]);
+      else waiting.push(resolve);
+      this.#enqueue(epoch);
+    });
+  }
+
+  #enqueue(epoch: Epoch): void {
+    if (!this.#queue.includes(epoch)) this.#queue.push(epoch);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  /** Ends what is under way; the rest is done after the next open. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+    for (const waiting of this.#waiting.values()) for (const resolve of waiting) resolve();
+    this.#waiting.clear();
+  }
+
+  get #over(): boolean {
+    return this.#stopped || this.#ports.failed();
+  }
+
+  async #run(): Promise<void> {
+    await this.#turn();
+    while (!this.#over) {
+      const epoch = this.#queue.shift();
+      if (epoch === undefined) return;
+      try {
+        await this.#remove(epoch);
+      } catch (error) {
+        // Its map cannot be read: what it saw is not given back before it can.
+        this.#ports.log.error({ epoch: epoch.number, err: error as StorageError }, 'a removal has stopped');
+      }
+      for (const resolve of this.#waiting.get(epoch) ?? []) resolve();
+      this.#waiting.delete(epoch);
+      this.#ports.progress();
+    }
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#ports.clock.soon(resolve));
+  }
+
+  async #remove(epoch: Epoch): Promise<void> {
+    const { content } = this.#ports;
+    if (!content.epochs.byNumber.has(epoch.number)) return;
+    if (epoch.children.size > 1) {
+      epoch.state = 'ghost';
+      await this.#draw(new Sweep(content, epoch).steps());
+      return;
+    }
+    epoch.state = 'doomed';
+    if (!(await this.#draw(new Walk(content, epoch).steps()))) return;
+    this.#splice(epoch);
+  }
+
+  #splice(epoch: Epoch): void {
+    const { epochs, account } = this.#ports.content;
+    const { parent } = epoch;
+    const [child] = epoch.children;
+    epochs.splice(epoch);
+    if (child !== undefined && child.parent === null) {
+      // Nobody before it is left: all that it maps counts as its own.
+      account.without(child);
+      child.own = child.mapped;
+      account.with(child);
+    }
+    if (parent?.state === 'ghost') this.#enqueue(parent);
+  }
+
+  /** False: stopped before its end. */
+  async #draw(steps: Generator<Pause>): Promise<boolean> {
+    const { content, progress } = this.#ports;
+    let pages = 0;
+    for (;;) {
+      if (this.#over) return false;
+      await this.#roomy();
+      const { value, done } = steps.next();
+      if (done) return true;
+      if (value !== 'turn') {
+        await content.pages.load(value);
+        continue;
+      }
+      this.looked += 1;
+      pages += 1;
+      if (pages % pagesPerTurn !== 0) continue;
+      progress();
+      await this.#turn();
+    }
+  }
+
+  /** What is given back dirties pages, and those need room before they need it. */
+  async #roomy(): Promise<void> {
+    const { room, content, progress } = this.#ports;
+    while (!this.#over && (content.pages.crowded || !room.forRemoval())) {
+      progress();
+      await this.#turn();
+    }
+  }
+}
+
+/** What both kinds of walk share: the epoch, who stands before and behind it. */
+class Looker {
+  protected readonly content: Content;
+  protected readonly epoch: Epoch;
+
+  constructor(content: Content, epoch: Epoch) {
+    this.content = content;
+    this.epoch = epoch;
+  }
+
+  /** What carries this number or a lower one is seen by an epoch before. */
+  protected get floor(): number {
+    return this.epoch.parent?.number ?? 0;
+  }
+
+  /** Page `id`, which may have to be loaded. */
+  protected *here(id: number, level: number, index: number): Generator<Pause, Page> {
+    for (;;) {
+      const page = this.content.pages.get(id);
+      if (page !== undefined) return page;
+      yield { id, level, index };
+    }
+  }
+
+  /** The page of `of` at the same place; null: it has none. */
+  protected *there(of: Epoch, level: number, index: number): Generator<Pause, Page | null> {
+    for (;;) {
+      const page = this.now(of, level, index);
+      if (page !== undefined) return page;
+      yield this.content.trees.wanted;
+    }
+  }
+
+  /** As `there`; undefined: a page has to be loaded. */
+  protected now(of: Epoch, level: number, index: number): Page | null | undefined {
+    let at: Epoch | undefined = of;
+    // What a doomed epoch is done with is as the one behind it has it.
+    while (at?.state === 'doomed' && at.cursor > lastLeafOf(level, index)) [at] = at.children;
+    return at === undefined ? null : this.content.trees.page(at, level, index);
+  }
+}
+
+/** A doomed epoch with at most one child. */
+class Walk extends Looker {
+  *steps(): Generator<Pause> {
+    const { epoch } = this;
+    if (epoch.root !== 0) yield* this.#page(epoch.root, epoch.height, 0);
+    epoch.cursor = Number.MAX_SAFE_INTEGER;
+    epoch.root = 0;
+    epoch.height = 0;
+  }
+
+  *#page(id: number, level: number, index: number): Generator<Pause> {
+    const { epoch, content } = this;
+    // Before the page is looked for: it may have gone with what was done.
+    if (lastLeafOf(level, index) < epoch.cursor) return;
+    const [child] = epoch.children;
+    let page = yield* this.here(id, level, index);
+    const other = child === undefined ? null : yield* this.there(child, level, index);
+    page = yield* this.here(id, level, index);
+    if (page.birth <= this.floor || other?.id === id) {
+      epoch.cursor = page.lastLeaf + 1;
+      return;
+    }
+    if (level === 1) yield* this.#leaf(page);
+    else {
+      for (let slot = 0; slot < innerFanout; slot += 1) {
+        page = yield* this.here(id, level, index);
+        const below = page.words[slot * 2]!;
+        if (below !== 0) yield* this.#page(below, level - 1, index * innerFanout + slot);
+      }
+    }
+    page = yield* this.here(id, level, index);
+    epoch.cursor = page.lastLeaf + 1;
+    content.pages.free(page);
+    yield 'turn';
+  }
+
+  *#leaf(first: Page): Generator<Pause> {
+    const { epoch, content, floor } = this;
+    const [child] = epoch.children;
+    let page = first;
+    let other: Page | null = null;
+    for (;;) {
+      page = yield* this.here(page.id, 1, page.index);
+      if (child === undefined) break;
+      const found = this.now(child, 1, page.index);
+      if (found === undefined) {
+        yield content.trees.wanted;
+        continue;
+      }
+      other = found;
+      break;
+    }
+    for (let word = 0; word < leafFanout * leafWords; word += leafWords) {
+      const address = page.words[word]!;
+      if (address === 0 || page.words[word + 1]! <= floor) continue;
+      if (other?.words[word] !== address) content.died(address);
+    }
+  }
+}
+
+/** A ghost: what it holds alone is taken out of its leaves. */
+class Sweep extends Looker {
+  *steps(): Generator<Pause> {
+    const { epoch } = this;
+    if (epoch.root !== 0) yield* this.#page(epoch.root, epoch.height, 0);
+  }
+
+  *#page(id: number, level: number, index: number): Generator<Pause> {
+    let page = yield* this.here(id, level, index);
+    if (page.birth <= this.floor) return;
+    for (const child of this.epoch.children) {
+      if ((yield* this.there(child, level, index))?.id === id) return;
+    }
+    if (level === 1) {
+      yield* this.#leaf(id, index);
+      return;
+    }
+    for (let slot = 0; slot < innerFanout; slot += 1) {
+      page = yield* this.here(id, level, index);
+      const below = page.words[slot * 2]!;
+      if (below !== 0) yield* this.#page(below, level - 1, index * innerFanout + slot);
+    }
+    yield 'turn';
+  }
+
+  /** Blocks once found to be shared may be so no more a moment later, never the other way round. */
+  *#leaf(id: number, index: number): Generator<Pause> {
+    const { content, floor } = this;
+    const shared = new Uint8Array(leafFanout);
+    for (const child of this.epoch.children) {
+      let other: Page | null = null;
+      let page: Page;
+      for (;;) {
+        page = yield* this.here(id, 1, index);
+        const found = this.now(child, 1, index);
+        if (found !== undefined) {
+          other = found;
+          break;
+        }
+        yield content.trees.wanted;
+      }
+      if (other === null) continue;
+      for (let slot = 0; slot < leafFanout; slot += 1) {
+        const address = page.words[slot * leafWords]!;
+        if (address !== 0 && other.words[slot * leafWords] === address) shared[slot] = 1;
+      }
+    }
+    const page = yield* this.here(id, 1, index);
+    for (let slot = 0; slot < leafFanout; slot += 1) {
+      const word = slot * leafWords;
+      const address = page.words[word]!;
+      if (address === 0 || shared[slot] === 1 || page.words[word + 1]! <= floor) continue;
+      content.pages.change(page);
+      page.words.fill(0, word, word + leafWords);
+      page.used -= 1;
+      this.epoch.mapped -= 1;
+      content.died(address);
+    }
+    yield 'turn';
+  }
+}
