@@ -21,6 +21,8 @@ export class Content {
   readonly epochs = new Epochs();
   readonly pages: Pages;
   readonly trees: Trees;
+  /** Told when an epoch sees a block no longer that this ghost holds, in `leaf`. */
+  loosened: (ghost: Epoch, leaf: number) => void = () => {};
 
   constructor(segments: Segments, account: Account, source: PageSource, mapBytes: number) {
     this.segments = segments;
@@ -112,8 +114,20 @@ export class Content {
 
   released(epoch: Epoch, address: number, birth: number, leaf: number): void {
     if (birth === epoch.number) epoch.own -= 1;
-    if (!this.epochs.alone(epoch, birth, leaf)) return;
-    this.died(address);
+    let seer = this.epochs.before(epoch, leaf);
+    if (seer === null || birth > seer.number) {
+      this.died(address);
+      return;
+    }
+    // A ghost holds it for others: whether there are any left is looked up later.
+    while (seer.state === 'ghost') {
+      const before = this.epochs.before(seer, leaf);
+      if (before === null || birth > before.number) {
+        this.loosened(seer, leaf);
+        return;
+      }
+      seer = before;
+    }
   }
 
   /** Nobody sees the block any more. */

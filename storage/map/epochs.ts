@@ -59,6 +59,8 @@ export class Epoch {
   reserved = 0;
   /** Doomed: leaves below this number are done. */
   cursor = 0;
+  /** Ghosts: leaves in which somebody sees less than before; null: any. */
+  loose: Set<number> | null = null;
   /** Sequence of the group that holds its last unmap of this life; 0: none. */
   unmappedIn = 0;
   /** The leaf asked for last: neighbours are asked for next. */

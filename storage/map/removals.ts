@@ -30,6 +30,11 @@ export interface RemovalPorts {
 /** A page is missing, or others may have their turn. */
 type Pause = Missing | 'turn';
 
+/** Leaves remembered for a ghost; with more it is looked through whole. */
+const looseMax = 4096;
+/** Time in which changes are gathered before ghosts are looked at. */
+const looseMs = 250;
+
 const lastLeafOf = (level: number, index: number): number => (index + 1) * leavesBelow(level) - 1;
 
 /** Pages of which nothing more than this is looked at in one turn. */
@@ -44,8 +49,12 @@ export class Removals {
   /** Pages looked at. */
   looked = 0;
 
+  readonly #loose = new Set<Epoch>();
+  #timer: (() => void) | null = null;
+
   constructor(ports: RemovalPorts) {
     this.#ports = ports;
+    ports.content.loosened = (ghost, leaf) => this.#loosened(ghost, leaf);
   }
 
   /** At open: those that a crash left. */
@@ -75,9 +84,27 @@ export class Removals {
     });
   }
 
+  #sweep(ghost: Epoch): void {
+    ghost.loose = null;
+    this.#enqueue(ghost);
+  }
+
+  #loosened(ghost: Epoch, leaf: number): void {
+    if (ghost.loose === null) return;
+    ghost.loose.add(leaf);
+    if (ghost.loose.size > looseMax) ghost.loose = null;
+    this.#loose.add(ghost);
+    this.#timer ??= this.#ports.clock.after(looseMs, () => {
+      this.#timer = null;
+      for (const each of this.#loose) this.#enqueue(each);
+      this.#loose.clear();
+    });
+  }
+
   /** Ends what is under way; the rest is done after the next open. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#timer?.();
     await this.#running;
     for (const waiting of this.#waiting.values()) for (const resolve of waiting) resolve();
     this.#waiting.clear();
@@ -110,7 +137,7 @@ export class Removals {
 
   async #remove(epoch: Epoch): Promise<void> {
     const { content } = this.#ports;
-    if (!content.epochs.byNumber.has(epoch.number)) return;
+    if (content.epochs.byNumber.get(epoch.number) !== epoch) return;
     if (epoch.children.size > 1) {
       epoch.state = 'ghost';
       await this.#draw(new Sweep(content, epoch).steps());
@@ -126,13 +153,14 @@ export class Removals {
     const { parent } = epoch;
     const [child] = epoch.children;
     epochs.splice(epoch);
+    if (child?.state === 'ghost') this.#sweep(child);
+    for (let at = parent; at?.state === 'ghost'; at = at.parent) this.#sweep(at);
     if (child !== undefined && child.parent === null) {
       // Nobody before it is left: all that it maps counts as its own.
       account.without(child);
       child.own = child.mapped;
       account.with(child);
     }
-    if (parent?.state === 'ghost') this.#enqueue(parent);
   }
 
   /** False: stopped before its end. */
@@ -268,18 +296,50 @@ class Walk extends Looker {
   }
 }
 
-/** A ghost: what it holds alone is taken out of its leaves. */
+/**
+ * A ghost: what nobody sees any more through it is taken out of its leaves, and out of those of the ghosts
+ * behind it.
+ */
 class Sweep extends Looker {
+  /** Those behind it that see for themselves, and the ghosts between. */
+  readonly #seers: Epoch[] = [];
+  readonly #ghosts: Epoch[] = [];
+
+  constructor(content: Content, epoch: Epoch) {
+    super(content, epoch);
+    this.#gather(epoch);
+  }
+
+  #gather(ghost: Epoch): void {
+    for (const child of ghost.children) {
+      if (child.state !== 'ghost') this.#seers.push(child);
+      else {
+        this.#ghosts.push(child);
+        this.#gather(child);
+      }
+    }
+  }
+
   *steps(): Generator<Pause> {
-    const { epoch } = this;
-    if (epoch.root !== 0) yield* this.#page(epoch.root, epoch.height, 0);
+    const { epoch, content } = this;
+    const { loose } = epoch;
+    epoch.loose = new Set();
+    if (loose === null) {
+      if (epoch.root !== 0) yield* this.#page(epoch.root, epoch.height, 0);
+      return;
+    }
+    for (const index of loose) {
+      const page = yield* this.there(epoch, 1, index);
+      if (page !== null && page.birth > this.floor) yield* this.#leaf(page.id, index);
+    }
+    content.pages.trim();
   }
 
   *#page(id: number, level: number, index: number): Generator<Pause> {
     let page = yield* this.here(id, level, index);
     if (page.birth <= this.floor) return;
-    for (const child of this.epoch.children) {
-      if ((yield* this.there(child, level, index))?.id === id) return;
+    for (const seer of this.#seers) {
+      if ((yield* this.there(seer, level, index))?.id === id) return;
     }
     if (level === 1) {
       yield* this.#leaf(id, index);
@@ -293,39 +353,49 @@ class Sweep extends Looker {
     yield 'turn';
   }
 
-  /** Blocks once found to be shared may be so no more a moment later, never the other way round. */
+  /** What is found to be seen may be so no more a moment later, never the other way round. */
   *#leaf(id: number, index: number): Generator<Pause> {
-    const { content, floor } = this;
-    const shared = new Uint8Array(leafFanout);
-    for (const child of this.epoch.children) {
-      let other: Page | null = null;
-      let page: Page;
-      for (;;) {
-        page = yield* this.here(id, 1, index);
-        const found = this.now(child, 1, index);
-        if (found !== undefined) {
-          other = found;
-          break;
-        }
-        yield content.trees.wanted;
-      }
-      if (other === null) continue;
+    const seen = new Uint8Array(leafFanout);
+    for (const seer of this.#seers) {
+      const [page, other] = yield* this.#both(id, index, seer);
+      if (other?.id === id) return;
       for (let slot = 0; slot < leafFanout; slot += 1) {
         const address = page.words[slot * leafWords]!;
-        if (address !== 0 && other.words[slot * leafWords] === address) shared[slot] = 1;
+        if (address !== 0 && other?.words[slot * leafWords] === address) seen[slot] = 1;
       }
     }
+    // The ghosts between take them out first: what they name must not outlive it.
+    for (const ghost of this.#ghosts) {
+      const [page, other] = yield* this.#both(id, index, ghost);
+      if (other !== null && other.id !== id) this.#clear(page, other, ghost, seen);
+    }
     const page = yield* this.here(id, 1, index);
+    this.#clear(page, page, this.epoch, seen);
+    yield 'turn';
+  }
+
+  *#both(id: number, index: number, of: Epoch): Generator<Pause, [Page, Page | null]> {
+    for (;;) {
+      const page = yield* this.here(id, 1, index);
+      const other = this.now(of, 1, index);
+      if (other !== undefined) return [page, other];
+      yield this.content.trees.wanted;
+    }
+  }
+
+  /** Take out of `from`, which `owner` has, what `page` has too and nobody sees. */
+  #clear(page: Page, from: Page, owner: Epoch, seen: Uint8Array): void {
+    const { content, floor } = this;
     for (let slot = 0; slot < leafFanout; slot += 1) {
       const word = slot * leafWords;
       const address = page.words[word]!;
-      if (address === 0 || shared[slot] === 1 || page.words[word + 1]! <= floor) continue;
-      content.pages.change(page);
-      page.words.fill(0, word, word + leafWords);
-      page.used -= 1;
-      this.epoch.mapped -= 1;
-      content.died(address);
+      if (address === 0 || seen[slot] === 1 || page.words[word + 1]! <= floor) continue;
+      if (from.words[word] !== address) continue;
+      if (from === page) content.died(address);
+      content.pages.change(from);
+      from.words.fill(0, word, word + leafWords);
+      from.used -= 1;
+      owner.mapped -= 1;
     }
-    yield 'turn';
   }
 }

@@ -336,6 +336,7 @@ export class LogStore implements Blocks, Images {
       checkpoints: checkpointer.count,
       recoveryGroups: recovery.groups,
       recoveryBytes: recovery.bytes,
+      blocksUsed: content.account.physical,
       mapPages: content.pages.table.used,
       mapPagesHere: content.pages.count,
       mapLoads: content.pages.loads,
