@@ -78,8 +78,13 @@ assert(groupFrontWords * 4 + limits.groupEntries * entryWords * 4 <= limits.bloc
 
 const withBlock: readonly boolean[] = Object.values(EntryKind).reduce<boolean[]>(
   (all, kind) => {
-    all[kind] = [EntryKind.data, EntryKind.page, EntryKind.checkpoint, EntryKind.move, EntryKind.sheet]
-      .some((each) => each === kind);
+    all[kind] = [
+      EntryKind.data,
+      EntryKind.page,
+      EntryKind.checkpoint,
+      EntryKind.move,
+      EntryKind.sheet,
+    ].some((each) => each === kind);
     return all;
   },
   [false],

@@ -290,7 +290,8 @@ type Decision = StorageError | (() => void);
 
 /** What refuses a new space, or null. */
 function newSpace(content: Content, ref: number, more = 1): StorageError | null {
-  if (content.space(ref) !== undefined) return new StorageError('EXISTS', `there is a space ${ref}`);
+  if (content.space(ref) !== undefined)
+    return new StorageError('EXISTS', `there is a space ${ref}`);
   if (content.epochs.byNumber.size + more <= limits.spaces) return null;
   return new StorageError('NO_SPACE', `a store has at most ${limits.spaces} disks and snapshots`);
 }

@@ -18,13 +18,13 @@ import { matches } from '../log/reader.ts';
 import type { Ring } from '../log/ring.ts';
 import { SegmentState } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
-import type { Content } from './content.ts';
 import type { Checkpointer } from './checkpoint.ts';
+import type { Content } from './content.ts';
 import type { Page } from './page.ts';
 import { idsPerSheet } from './page-table.ts';
+import type { Room } from './room.ts';
 import { seers } from './seers.ts';
 import type { SheetKind } from './sheets.ts';
-import type { Room } from './room.ts';
 
 export interface CleanerPorts {
   readonly disk: Disk;
@@ -150,7 +150,11 @@ export class Cleaner {
         await this.#movePage(entry);
         break;
       case EntryKind.sheet:
-        await this.#ports.checkpointer.rewrite(entry.level as SheetKind, entry.block, entry.address);
+        await this.#ports.checkpointer.rewrite(
+          entry.level as SheetKind,
+          entry.block,
+          entry.address,
+        );
         break;
       default:
         break; // Blocks of a checkpoint are written anew by each.

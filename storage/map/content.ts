@@ -11,7 +11,7 @@ import type { Account } from './account.ts';
 import { type Epoch, Epochs } from './epochs.ts';
 import { leafFanout, leafOf, leafWords, type Page } from './page.ts';
 import { PageTable } from './page-table.ts';
-import { type Missing, Pages, type PageSource } from './pages.ts';
+import { type Missing, type PageSource, Pages } from './pages.ts';
 import { seers } from './seers.ts';
 import { Trees } from './trees.ts';
 
@@ -120,10 +120,10 @@ export class Content {
       return;
     }
     // A ghost holds it for others: whether there are any left is looked up later.
-    while (seer.state === 'ghost') {
+    while (!seer.sees) {
       const before = this.epochs.before(seer, leaf);
       if (before === null || birth > before.number) {
-        this.loosened(seer, leaf);
+        if (seer.state === 'ghost') this.loosened(seer, leaf);
         return;
       }
       seer = before;
@@ -237,5 +237,8 @@ export class Content {
 
 function known(epoch: Epoch | undefined, number: number): Epoch {
   if (epoch !== undefined) return epoch;
-  throw new StorageError('CORRUPT', `the log writes to epoch or space ${number}, which is not there`);
+  throw new StorageError(
+    'CORRUPT',
+    `the log writes to epoch or space ${number}, which is not there`,
+  );
 }

@@ -73,6 +73,11 @@ export class Epoch {
     this.state = state;
   }
 
+  /** Whether it sees for a space that leads to it. */
+  get sees(): boolean {
+    return this.state === 'open' || this.state === 'frozen';
+  }
+
   get writable(): boolean {
     return this.state === 'open';
   }

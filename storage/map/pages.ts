@@ -9,7 +9,6 @@
 import assert from 'node:assert/strict';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { blockWords } from '../log/frame.ts';
 import { Page } from './page.ts';
 import { idsPerSheet, type PageTable } from './page-table.ts';
 
@@ -92,7 +91,10 @@ export class Pages {
     if (!this.table.has(id)) await this.loadSheet(Math.floor(id / idsPerSheet));
     const { table } = this;
     if (table.level(id) !== level) {
-      throw new StorageError('MEDIUM_ERROR', `the map is damaged: page ${id} is not of level ${level}`);
+      throw new StorageError(
+        'MEDIUM_ERROR',
+        `the map is damaged: page ${id} is not of level ${level}`,
+      );
     }
     const words = await this.#source.page(missing, table.address(id), table.crc(id));
     this.loads += 1;
@@ -181,7 +183,11 @@ export class Pages {
   /** Let go of what the budget does not allow. Between turns only. */
   trim(): void {
     // A turn of the hand at most: where all is in use or has changed, the budget is exceeded for now.
-    for (let looked = 0; this.#pages.size >= this.#max && looked < limits.mapPagesMin; looked += 1) {
+    for (
+      let looked = 0;
+      this.#pages.size >= this.#max && looked < limits.mapPagesMin;
+      looked += 1
+    ) {
       let next = this.#hand.next();
       if (next.done) {
         this.#hand = this.#pages.values();
@@ -200,4 +206,3 @@ export class Pages {
     }
   }
 }
-

@@ -8,7 +8,7 @@
  * shares any more is given back, the rest when one child is left.
  */
 import type { Clock } from '../base/clock.ts';
-import type { StorageError } from '../base/errors.ts';
+import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Content } from './content.ts';
 import type { Epoch } from './epochs.ts';
@@ -84,6 +84,13 @@ export class Removals {
     });
   }
 
+  /** Somebody less sees through the ghosts from here upwards. */
+  #sweepBefore(epoch: Epoch | null): void {
+    for (let at = epoch; at !== null && !at.sees; at = at.parent) {
+      if (at.state === 'ghost') this.#sweep(at);
+    }
+  }
+
   #sweep(ghost: Epoch): void {
     ghost.loose = null;
     this.#enqueue(ghost);
@@ -122,8 +129,9 @@ export class Removals {
       try {
         await this.#remove(epoch);
       } catch (error) {
+        if (!(error instanceof StorageError)) throw error;
         // Its map cannot be read: what it saw is not given back before it can.
-        this.#ports.log.error({ epoch: epoch.number, err: error as StorageError }, 'a removal has stopped');
+        this.#ports.log.error({ epoch: epoch.number, err: error }, 'a removal has stopped');
       }
       for (const resolve of this.#waiting.get(epoch) ?? []) resolve();
       this.#waiting.delete(epoch);
@@ -139,6 +147,7 @@ export class Removals {
     const { content } = this.#ports;
     if (content.epochs.byNumber.get(epoch.number) !== epoch) return;
     if (epoch.children.size > 1) {
+      if (epoch.state !== 'ghost') this.#sweepBefore(epoch.parent);
       epoch.state = 'ghost';
       await this.#draw(new Sweep(content, epoch).steps());
       return;
@@ -154,7 +163,7 @@ export class Removals {
     const [child] = epoch.children;
     epochs.splice(epoch);
     if (child?.state === 'ghost') this.#sweep(child);
-    for (let at = parent; at?.state === 'ghost'; at = at.parent) this.#sweep(at);
+    this.#sweepBefore(parent);
     if (child !== undefined && child.parent === null) {
       // Nobody before it is left: all that it maps counts as its own.
       account.without(child);

@@ -77,23 +77,22 @@ class Count {
   /** The nearest before it that sees for itself. */
   #before(epoch: Epoch): Epoch | null {
     let at = epoch.parent;
-    while (at !== null && (at.state === 'ghost' || at.state === 'doomed')) at = at.parent;
+    while (at !== null && !at.sees) at = at.parent;
     return at;
   }
 
   #outside(epoch: Epoch): Epoch[] {
     // What comes down through ghosts before it is seen by their other children as well.
     let top = epoch;
-    while (top.parent !== null && (top.parent.state === 'ghost' || top.parent.state === 'doomed')) {
+    while (top.parent !== null && !top.parent.sees) {
       top = top.parent;
     }
     return [...this.#below(top, epoch)];
   }
 
   *#below(at: Epoch, but: Epoch): Generator<Epoch> {
-    const sees = at.state === 'open' || at.state === 'frozen';
     // Of two of the set that stand beside each other the first one counts.
-    if (at !== but && sees && (!this.#of.has(at) || at.number < but.number)) {
+    if (at !== but && at.sees && (!this.#of.has(at) || at.number < but.number)) {
       yield at;
       return;
     }

@@ -67,7 +67,8 @@ export class LogSource implements PageSource {
         segments.letGo(segment);
       }
     }
-    if (crc32c(bytes, identity) !== crc) throw this.#damaged(`${where} does not match its checksum`);
+    if (crc32c(bytes, identity) !== crc)
+      throw this.#damaged(`${where} does not match its checksum`);
     return words;
   }
 
@@ -83,6 +84,9 @@ export class LogSource implements PageSource {
   }
 
   #damaged(what: string): StorageError {
-    return new StorageError('MEDIUM_ERROR', `${this.#ports.disk.name}: the map is damaged: ${what}`);
+    return new StorageError(
+      'MEDIUM_ERROR',
+      `${this.#ports.disk.name}: the map is damaged: ${what}`,
+    );
   }
 }

@@ -334,10 +334,19 @@ export class OpenVolume implements Volume, WriteHost {
   /** Part of one block becomes zeros; a hole is zeros already and stays a hole. */
   #zeroPart(offset: number, length: number, done: Done): void {
     const block = firstBlock(offset);
-    const hole = (): boolean => this.blocks.extentNow(this.ref, block, 1)?.mapped === false;
-    if (!this.locks.overlaps(block, block) && hole()) {
-      done.complete(null);
-      return;
+    if (!this.locks.overlaps(block, block)) {
+      const extent = this.blocks.extentNow(this.ref, block, 1);
+      if (extent === null) {
+        const again = (): void => this.#zeroPart(offset, length, done);
+        this.locate(offset, length, {
+          complete: (error) => (error === null ? again() : done.complete(error)),
+        });
+        return;
+      }
+      if (!extent.mapped) {
+        done.complete(null);
+        return;
+      }
     }
     this.#writePart(offset, zeroes.subarray(0, length), done);
   }

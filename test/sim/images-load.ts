@@ -6,7 +6,7 @@ import type { SimDisk } from './disk.ts';
 import type { SimRandom } from './random.ts';
 import { SmallStore } from './small-store.ts';
 import { stamped, stampOf } from './store-history.ts';
-import { smallStore } from './store-load.ts';
+import { type Software, smallStore } from './store-load.ts';
 
 interface Space {
   readonly content: Map<number, number>;
@@ -19,8 +19,10 @@ export interface ImagesLoadOptions {
   readonly size?: number;
   /** Memory for map pages; default as little as there can be. */
   readonly mapBytes?: number;
+  readonly checkpointBytes?: number;
   /** Blocks written at most by all spaces together. */
   readonly most?: number;
+  readonly software?: Software;
 }
 
 /** Where blocks are: dense, across the end of a leaf, in leaves of their own, far away. */
@@ -33,14 +35,18 @@ export class ImagesLoad {
   readonly spaces = new Map<number, Space>();
   #next = 1;
   #stamp = 0;
+  #cleaned = 0;
   counts: Record<string, number> = {};
 
   constructor(options: ImagesLoadOptions) {
     this.#options = options;
-    this.#small = new SmallStore(options.size ?? 48 * 1024 * 1024, options.seed);
+    this.#small = new SmallStore(options.size ?? 20 * 1024 * 1024, options.seed);
+    if (options.software !== undefined) this.#small.software = options.software;
     this.#random = this.#small.random;
   }
 
+    return (this.#small.blocks as any).parts_().content;
+  }
   get #store() {
     return this.#small.blocks;
   }
@@ -57,13 +63,16 @@ export class ImagesLoad {
       if (done % 97 === 96) await this.#look();
     }
     await this.#look();
+    this.counts.cleaned = this.#cleaned + this.#store.stats().segmentsCleaned;
     for (const ref of [...this.spaces.keys()]) await this.#drop(ref);
     await this.#look();
     this.#is('pages', this.#store.stats().mapPages, 0);
   }
 
   async #open(): Promise<void> {
-    await this.#small.open({ ...smallStore, mapBytes: this.#options.mapBytes ?? 0 });
+    // Checkpoints come often, so that crashes meet them.
+    const { mapBytes = 0, checkpointBytes = 400 * 1024 } = this.#options;
+    await this.#small.open({ ...smallStore, mapBytes, checkpointBytes });
   }
 
   #count(name: string): void {
@@ -93,7 +102,7 @@ export class ImagesLoad {
     if (kind < 85 && this.spaces.size < 30) return this.#snapshot();
     if (kind < 90 && frozen !== 0 && this.spaces.size < 30) return this.#clone(frozen);
     if (kind < 92 && frozen !== 0) return this.#revert(open, frozen);
-    if (kind < 98) return this.#drop(random.chance(0.7) && frozen !== 0 ? frozen : open);
+    if (kind < 97) return this.#drop(random.chance(0.7) && frozen !== 0 ? frozen : open);
     return this.#crash();
   }
 
@@ -109,7 +118,7 @@ export class ImagesLoad {
   }
 
   async #write(ref: number): Promise<void> {
-    if (this.#used() > (this.#options.most ?? 3000)) return;
+    if (this.#used() > (this.#options.most ?? 900)) return;
     this.#count('write');
     const block = this.#block();
     const count = 1 + this.#random.below(12);
@@ -175,6 +184,7 @@ export class ImagesLoad {
     this.#count('crash');
     // Drops that were not waited for may be lost as well: they are durable first.
     await this.#small.until(new Promise((complete) => this.#store.flush({ complete })));
+    this.#cleaned += this.#store.stats().segmentsCleaned;
     this.#small = this.#small.again();
     await this.#open();
   }
@@ -229,7 +239,9 @@ export class ImagesLoad {
     const [ours, theirs] = [this.spaces.get(a)!.content, this.spaces.get(b)!.content];
     const end = 2 ** 27 + 300;
     for (let at = 0; at < end; ) {
-      const { differs, count } = await this.#small.until(this.#store.difference(a, b, at, end - at));
+      const { differs, count } = await this.#small.until(
+        this.#store.difference(a, b, at, end - at),
+      );
       if (count < 1 || at + count > end) throw new Error('a difference of no blocks');
       for (const place of places) {
         for (let block = place; !differs && block < place + 140; block += 1) {
