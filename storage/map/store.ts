@@ -74,8 +74,6 @@ export class LogStore implements Blocks, Images {
     conditioner.wake();
   }
 
-    return this.#parts;
-  }
   async create(ref: number, reserved: number): Promise<void> {
     checkCount(reserved);
     await this.#record(createSpace(this.#parts, ref, reserved));

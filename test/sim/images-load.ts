@@ -45,8 +45,6 @@ export class ImagesLoad {
     this.#random = this.#small.random;
   }
 
-    return (this.#small.blocks as any).parts_().content;
-  }
   get #store() {
     return this.#small.blocks;
   }
