@@ -242,6 +242,28 @@ export const faults: readonly Fault[] = [
     replace: [{ file: 'map/checkpoint.ts', from: '    live.move(before, address);\n', to: '' }],
   },
   {
+    name: 'a segment that is filled anew keeps its holes of before',
+    finder: 'garbage',
+    replace: [
+      {
+        file: 'log/garbage.ts',
+        from: '    this.#append(segment * limits.blocksPerSegment);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'after a crash, segments that were filled since the checkpoint keep their holes of before',
+    finder: 'garbage',
+    replace: [
+      {
+        file: 'map/open.ts',
+        from: 'scan.run(replay, (segment) => garbage.reused(segment))',
+        to: 'scan.run(replay)',
+      },
+    ],
+  },
+  {
     name: 'a free page id is given out twice',
     finder: 'images',
     replace: [
