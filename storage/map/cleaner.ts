@@ -8,11 +8,18 @@
  * next checkpoint write them anew.
  */
 import type { Clock } from '../base/clock.ts';
+import { crc32c } from '../base/crc32c.ts';
 import { limits } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { Disk } from '../disk/disk.ts';
-import { type Entry, EntryKind, readEntries, readGroupHeader } from '../log/format.ts';
-import { blockWords } from '../log/frame.ts';
+import {
+  type Entry,
+  EntryKind,
+  entryIdentity,
+  readEntries,
+  readGroupHeader,
+} from '../log/format.ts';
+import { blockWords, wordsOf } from '../log/frame.ts';
 import { type Garbage, isHole, type ReadSheet } from '../log/garbage.ts';
 import { SegmentImage } from '../log/image.ts';
 import { matches } from '../log/reader.ts';
@@ -223,7 +230,11 @@ export class Cleaner {
     await pages.loadSheet(Math.floor(id / idsPerSheet));
     const named = (): boolean => table.level(id) === level && table.address(id) === address;
     if (!named()) return;
-    await pages.load({ id, level, index });
+    // What the segment's image has need not be read once more.
+    const words = Uint32Array.from(wordsOf(this.#image.block(address)));
+    if (crc32c(new Uint8Array(words.buffer), entryIdentity(entry)) === table.crc(id)) {
+      pages.offer({ id, level, index }, words);
+    } else await pages.load({ id, level, index });
     const page = pages.get(id);
     if (page !== undefined && named()) pages.change(page);
   }

@@ -56,6 +56,35 @@ export class Keeper {
     this.#ended = this.#run();
   }
 
+  /**
+   * Clean up to `most` segments, those most worth it, although room is not short; returns how many were. What
+   * they held is free with the checkpoint that this ends with.
+   */
+  async clean(most: number): Promise<number> {
+    while (this.#awake) await this.#ended;
+    this.#awake = true;
+    const cleaned = this.#clean(most).finally(() => {
+      this.#awake = false;
+    });
+    this.#ended = cleaned.then(
+      () => {},
+      () => {},
+    );
+    return await cleaned;
+  }
+
+  async #clean(most: number): Promise<number> {
+    const { cleaner } = this.#ports;
+    const before = cleaner.cleaned;
+    for (let stuck = false; !stuck && !this.#stopping && cleaner.cleaned - before < most; ) {
+      const victims = await cleaner.next(most - (cleaner.cleaned - before), true);
+      stuck = victims.length === 0;
+      for (const segment of victims) if (!stuck) stuck = !(await cleaner.clean(segment));
+    }
+    await this.#checkpoint();
+    return cleaner.cleaned - before;
+  }
+
   /** Ends after what is under way, and writes a last checkpoint. */
   async stop(): Promise<void> {
     this.#stopping = true;

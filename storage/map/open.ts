@@ -71,7 +71,8 @@ export interface BlocksOptions {
   readonly log?: Log;
 }
 
-export type Store = Blocks & Images & { stats(): BlocksStats };
+export type Store = Blocks &
+  Images & { stats(): BlocksStats; clean(segments: number): Promise<number> };
 
 /** Lay out an empty store. What was on the disk is lost. Durable when it resolves. INVALID. */
 export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<void> {
@@ -122,7 +123,8 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
   };
   await writeSuperblock(disk, storeId, superblock);
 
-  const hooks: Hooks = { reused: () => {}, ring: null };
+  const garbage = new Garbage();
+  const hooks: Hooks = { reused: (segment) => garbage.reused(segment), ring: null };
   const segments = new Segments(segmentCount, (segment) => hooks.reused(segment));
   const places = new Places();
   const source = new LogSource({
@@ -132,7 +134,6 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
     place: (kind, number) => places.get(kind, number),
   });
   const account = new Account(segmentCount);
-  const garbage = new Garbage();
   segments.hole = (address) => garbage.hole(address);
   const content = new Content(segments, account, source, options.mapBytes ?? limits.mapBytes);
   const scanned = await recover(disk, storeId, found, content, places, garbage);
@@ -257,11 +258,10 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
   };
   const pump = (): void => operations.pump();
   const progress = (): void => {
-    operations.pump();
+    pump();
     keeper.wake();
   };
-  const failed = (): boolean => writer.failure !== null;
-  const removals = new Removals({ clock, content, log, room, progress, failed });
+  const removals = new Removals({ clock, content, log, room, writer, progress });
   return {
     clock,
     content,
@@ -274,6 +274,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     keeper,
     conditioner: new Conditioner(disk, segments, clock),
     removals,
+    garbage,
     pump,
     recovery: { groups: scanned.groups, bytes: scanned.bytes },
   };

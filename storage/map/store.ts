@@ -11,6 +11,7 @@ import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
+import type { Garbage } from '../log/garbage.ts';
 import type { LogReader, Run } from '../log/reader.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { Blocks, BlockUsage, Done, Extent, StoreUsage } from './blocks.ts';
@@ -53,6 +54,7 @@ export interface StoreParts {
   readonly keeper: Keeper;
   readonly conditioner: Conditioner;
   readonly removals: Removals;
+  readonly garbage: Garbage;
   /** Pages have come for what waits for them. */
   readonly pump: () => void;
   readonly recovery: { readonly groups: number; readonly bytes: number };
@@ -150,6 +152,11 @@ export class LogStore implements Blocks, Images {
     const epoch = this.#parts.content.space(ref);
     if (epoch === undefined) throw unknownSpace(ref);
     return epoch;
+  }
+
+  /** Clean up to `segments` segments now, those with most garbage; returns how many were cleaned. */
+  async clean(segments: number): Promise<number> {
+    return await this.#parts.keeper.clean(segments);
   }
 
   refs(): readonly number[] {
@@ -320,7 +327,8 @@ export class LogStore implements Blocks, Images {
   }
 
   stats(): BlocksStats {
-    const { writer, checkpointer, cleaner, content, reader, operations, recovery } = this.#parts;
+    const { writer, checkpointer, cleaner, content, reader, operations, recovery, garbage } =
+      this.#parts;
     const { segments } = content;
     return {
       groups: writer.groups,
@@ -332,6 +340,8 @@ export class LogStore implements Blocks, Images {
       segments: segments.count,
       segmentsFree: segments.free,
       segmentsCleaned: cleaner.cleaned,
+      garbageSheets: garbage.sheets,
+      garbageReads: garbage.reads,
       segmentsDamaged: segments.damaged,
       checkpoints: checkpointer.count,
       recoveryGroups: recovery.groups,

@@ -113,7 +113,7 @@ const finders: Readonly<Record<string, Finder>> = {
   /** The same where the cleaner is never idle. */
   async garbage(software) {
     for (const seed of [1, 2, 3, 4]) {
-      const options = { operations: 900, size: 18 * 1024 * 1024, most: 800 };
+      const options = { operations: 500, size: 18 * 1024 * 1024, most: 800 };
       const found = await new ImagesLoad({ seed, software, ...options }).run().then(
         () => null,
         (error: Error) => error.message,
