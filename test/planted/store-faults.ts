@@ -209,7 +209,7 @@ export const faults: readonly Fault[] = [
     replace: [
       {
         file: 'map/content.ts',
-        from: '        this.loosened(seer, leaf);\n',
+        from: "        if (seer.state === 'ghost') this.loosened(seer, leaf);\n",
         to: '',
       },
     ],
@@ -249,17 +249,6 @@ export const faults: readonly Fault[] = [
         file: 'log/garbage.ts',
         from: '    this.#append(segment * limits.blocksPerSegment);\n',
         to: '',
-      },
-    ],
-  },
-  {
-    name: 'after a crash, segments that were filled since the checkpoint keep their holes of before',
-    finder: 'garbage',
-    replace: [
-      {
-        file: 'map/open.ts',
-        from: 'scan.run(replay, (segment) => garbage.reused(segment))',
-        to: 'scan.run(replay)',
       },
     ],
   },
