@@ -161,8 +161,12 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
   const { disk, clock } = ports;
   const { storeId, superblock, content, scanned, hooks, log } = recovered;
   const { segments, account } = content;
-  const ring = new Ring(segments.count, options.recentBytes ?? limits.recentBytes);
   const cache = new BlockCache(options.cacheBytes ?? limits.cacheBytes);
+  const ring = new Ring(
+    segments.count,
+    options.recentBytes ?? limits.recentBytes,
+    (address, from, at, count) => cache.insert(address, from, at, count - 1),
+  );
   const { incarnation } = superblock;
   const writer = new LogWriter(
     { disk, clock, segments, ring, storeId, incarnation },

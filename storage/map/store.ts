@@ -29,6 +29,7 @@ import type { Content, Space } from './content.ts';
 import type { Keeper } from './keeper.ts';
 import type { Operation, Operations } from './operations.ts';
 import { fanout, type Page } from './page.ts';
+import { type Places, ReadAhead } from './read-ahead.ts';
 import type { Room } from './room.ts';
 import type { BlocksStats } from './stats.ts';
 
@@ -48,6 +49,7 @@ export interface StoreParts {
 
 export class LogStore implements Blocks {
   readonly #parts: StoreParts;
+  readonly #ahead: ReadAhead;
   #closing = false;
   /** Walks of dropped spaces under way. */
   readonly #walks = new Set<Promise<void>>();
@@ -55,6 +57,7 @@ export class LogStore implements Blocks {
   constructor(parts: StoreParts) {
     this.#parts = parts;
     const { writer, operations, keeper, conditioner } = parts;
+    this.#ahead = new ReadAhead(parts.reader, new MapPlaces(parts.content));
     writer.settled = () => {
       operations.pump();
       keeper.wake();
@@ -92,7 +95,8 @@ export class LogStore implements Blocks {
     const space = this.#parts.content.spaces.get(ref);
     if (space === undefined) return false;
     const { reader, writer } = this.#parts;
-    for (let index = 0; index < count; index += 1) {
+    // From the end: of what is being read ahead the end comes last, and blocks are not copied twice.
+    for (let index = count - 1; index >= 0; index -= 1) {
       const to = at + index * limits.blockBytes;
       const address = addressOf(space, block + index);
       if (address === 0) {
@@ -100,6 +104,7 @@ export class LogStore implements Blocks {
         into.fill(0, to, to + limits.blockBytes);
       } else if (!writer.durableAt(address) || !reader.copy(address, into, to)) return false;
     }
+    this.#ahead.saw(ref, block, count);
     return true;
   }
 
@@ -129,6 +134,7 @@ export class LogStore implements Blocks {
       index += 1;
     }
     whole.started();
+    this.#ahead.saw(ref, block, count);
   }
 
   /** The blocks from `block` on that one disk call can read. */
@@ -204,8 +210,9 @@ export class LogStore implements Blocks {
   async close(): Promise<void> {
     assert(!this.#closing, 'a store is closed once');
     this.#closing = true;
-    const { operations, keeper, conditioner, writer } = this.#parts;
+    const { operations, keeper, conditioner, writer, reader } = this.#parts;
     await operations.idle();
+    await reader.stop();
     await conditioner.stop();
     await Promise.all(this.#walks);
     if (writer.failure !== null) throw writer.failure;
@@ -233,6 +240,8 @@ export class LogStore implements Blocks {
       mapPages: content.pages.pages,
       cacheHits: reader.cache.hits,
       cacheMisses: reader.cache.misses,
+      reads: reader.calls,
+      readsAhead: reader.callsAhead,
       badBlocks: reader.badBlocks + cleaner.badBlocks,
       waiting: operations.count,
       failed: writer.failure !== null,
@@ -272,6 +281,24 @@ export class LogStore implements Blocks {
       this.#walks.delete(walk);
       operations.pump();
     });
+  }
+}
+
+/** For who reads ahead. */
+class MapPlaces implements Places {
+  readonly #content: Content;
+  crc = 0;
+
+  constructor(content: Content) {
+    this.#content = content;
+  }
+
+  address(ref: number, block: number): number {
+    const leaf = this.#content.spaces.get(ref)?.tree.leaf(block) ?? null;
+    if (leaf === null) return 0;
+    const word = (block % fanout) * 2;
+    this.crc = leaf.words[word + 1]!;
+    return leaf.words[word]!;
   }
 }
 
