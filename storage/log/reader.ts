@@ -26,6 +26,8 @@ export interface Run {
   readonly address: number;
   /** One for each block. */
   readonly crcs: readonly number[];
+  /** Whether the cache is to have them. */
+  readonly keep: boolean;
 }
 
 /** Blocks of one space, in ascending order inside one segment, that nobody waits for yet. */
@@ -102,6 +104,10 @@ export class LogReader {
       this.#waiting.push(read);
       this.#start();
     }
+  }
+
+  get busy(): boolean {
+    return this.#inFlight > 0;
   }
 
   get mayReadAhead(): boolean {
@@ -195,7 +201,7 @@ export class LogReader {
       const from = at + index * limits.blockBytes;
       const block = run.block + index;
       if (matches(run.ref, block, run.crcs[index]!, into, from)) {
-        this.cache.insert(run.address + index, into, from);
+        if (run.keep) this.cache.insert(run.address + index, into, from);
       } else bad += 1;
     }
     if (bad === 0) return null;

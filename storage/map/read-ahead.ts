@@ -6,6 +6,9 @@
  * a table, and requests of one stream may overtake each other a little. It counts as one when three
  * requests went forward and left little out; the window then grows with what was read. What is read
  * ahead goes into the cache as any newcomer does. When reads wait for the disk nothing is read ahead.
+ *
+ * A stream that has read more than the cache holds, in requests that are large and overlap, gains
+ * nothing from either: it passes by the cache, which saves it copying everything twice.
  */
 import { limits } from '../base/limits.ts';
 import type { LogReader } from '../log/reader.ts';
@@ -26,6 +29,8 @@ const strayBlocks = 128;
 const forgottenReads = 16_384;
 /** Blocks read for nothing between two that are wanted cost less than another call. */
 const gapBlocks = 8;
+/** Requests that are as large as a disk call for reading ahead is on average. */
+const largeBlocks = 64;
 
 export class ReadAhead {
   readonly #reader: LogReader;
@@ -41,6 +46,8 @@ export class ReadAhead {
   readonly #asked = new Float64Array(table);
   readonly #heard = new Float64Array(table);
   #reads = 0;
+  /** Share of the large requests of late that met another in flight. */
+  #overlap = 0;
 
   constructor(reader: LogReader, places: Places) {
     this.#reader = reader;
@@ -66,7 +73,21 @@ export class ReadAhead {
     this.#heard[at] = this.#reads;
     const now = placeOf(ref, end);
     if (now !== at) this.#move(at, now);
-    if (this.#isStream(now)) this.#extend(now);
+    if (this.#isStream(now) && !this.#passes(now, count)) this.#extend(now);
+  }
+
+  /** Whether this read, which goes to the disk now, is to pass by the cache. */
+  passes(ref: number, block: number, count: number): boolean {
+    if (count < largeBlocks) return false;
+    this.#overlap += ((this.#reader.busy ? 1 : 0) - this.#overlap) / 8;
+    const at = placeOf(ref, block);
+    const near = Math.abs(block - this.#next[at]!) <= strayBlocks;
+    return this.#ref[at] === ref && near && this.#passes(at, count);
+  }
+
+  #passes(at: number, count: number): boolean {
+    const long = count >= largeBlocks && this.#seen[at]! > this.#reader.cache.capacity;
+    return long && this.#overlap > 0.5 && this.#isStream(at);
   }
 
   #begin(ref: number, block: number, end: number): void {

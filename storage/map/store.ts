@@ -116,6 +116,7 @@ export class LogStore implements Blocks {
     }
     const { reader, writer } = this.#parts;
     const whole = new WholeRead(done);
+    const keep = !this.#ahead.passes(ref, block, count);
     let index = 0;
     while (index < count) {
       const to = at + index * limits.blockBytes;
@@ -126,7 +127,7 @@ export class LogStore implements Blocks {
       } else if (reader.copy(address, into, to)) {
         if (!writer.durableAt(address)) writer.awaitAt(address, whole.part());
       } else {
-        const run = this.#run(space, block + index, count - index, address);
+        const run = this.#run(space, block + index, count - index, address, keep);
         reader.read(run, into, to, whole.part());
         index += run.crcs.length;
         continue;
@@ -138,7 +139,7 @@ export class LogStore implements Blocks {
   }
 
   /** The blocks from `block` on that one disk call can read. */
-  #run(space: Space, block: number, count: number, address: number): Run {
+  #run(space: Space, block: number, count: number, address: number, keep: boolean): Run {
     const crcs: number[] = [];
     const max = Math.min(count, limits.readRunBlocks);
     for (let index = 0; index < max; index += 1) {
@@ -147,7 +148,7 @@ export class LogStore implements Blocks {
       if (leaf === null || leaf.words[word] !== address + index) break;
       crcs.push(leaf.words[word + 1]!);
     }
-    return { ref: space.ref, block, address, crcs };
+    return { ref: space.ref, block, address, crcs, keep };
   }
 
   write(ref: number, block: number, data: Uint8Array, done: Done): void {

@@ -136,3 +136,30 @@ test('closing waits for what is on its way', async (t) => {
   await store.clock.quiet();
   t.is(store.disk.reads, reads);
 });
+
+test('a stream of large reads that is longer than the cache passes by it', async (t) => {
+  const store = await filled(2 * mib);
+  for (let round = 0; round < 20; round += 1) {
+    t.is(await store.read(1, 4000 + (round % 4)), 4001 + (round % 4));
+  }
+  const before = store.blocks.stats();
+  const large = new Uint8Array(64 * 4096);
+  for (let block = 0; block < 3840; block += 256) {
+    const reads = [0, 64, 128, 192].map(
+      (more) =>
+        new Promise((complete) =>
+          store.blocks.read(1, block + more, 64, large.slice(), 0, { complete }),
+        ),
+    );
+    await store.until(Promise.all(reads));
+  }
+  await store.clock.quiet();
+  const { readsAhead, reads } = store.blocks.stats();
+  t.log(`${reads - before.reads} calls, ${readsAhead - before.readsAhead} of them ahead`);
+  t.true(readsAhead - before.readsAhead < 20);
+  t.true(reads - before.reads >= 3840 / 64);
+  for (let block = 4000; block < 4004; block += 1) {
+    t.true(store.blocks.readNow(1, block, 1, into, 0), 'the hot blocks are still there');
+  }
+  t.false(store.blocks.readNow(1, 3839, 1, into, 0));
+});
