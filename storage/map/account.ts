@@ -7,6 +7,7 @@
  * blocks far apart costs a page for each). Kept back: segments for the cleaner, for checkpoints and
  * for deletes.
  */
+import assert from 'node:assert/strict';
 import { limits } from '../base/limits.ts';
 import type { StoreUsage } from './blocks.ts';
 import { fanout } from './page.ts';
@@ -22,6 +23,9 @@ export class Account {
   #committed = 0;
   #mapped = 0;
   #pages = 0;
+  /** Set aside for writes that come later. */
+  #claimed = 0;
+  #claimedPages = 0;
 
   constructor(segments: number) {
     this.keptSegments = Math.max(limits.keptSegmentsMin, Math.ceil(segments / limits.keptShare));
@@ -33,7 +37,21 @@ export class Account {
 
   /** Whether so many more blocks and pages fit. */
   fits(blocks: number, pages: number): boolean {
-    return this.#committed + blocks + this.#excess(pages) <= this.capacity;
+    const excess = this.#excess(pages + this.#claimedPages);
+    return this.#committed + this.#claimed + blocks + excess <= this.capacity;
+  }
+
+  claim(blocks: number, pages: number): boolean {
+    if (!this.fits(blocks, pages)) return false;
+    this.#claimed += blocks;
+    this.#claimedPages += pages;
+    return true;
+  }
+
+  release(blocks: number, pages: number): void {
+    assert(blocks <= this.#claimed && pages <= this.#claimedPages, 'only what was claimed');
+    this.#claimed -= blocks;
+    this.#claimedPages -= pages;
   }
 
   #excess(more: number): number {
@@ -48,7 +66,8 @@ export class Account {
 
   usage(): StoreUsage {
     const used = Math.min(this.#mapped + this.#excess(0), this.capacity);
-    const reserved = Math.min(this.#committed - this.#mapped, this.capacity - used);
+    const promised = this.#committed - this.#mapped + this.#claimed;
+    const reserved = Math.min(promised, this.capacity - used);
     const free = this.capacity - used - reserved;
     return {
       capacity: this.capacity * limits.blockBytes,

@@ -18,6 +18,12 @@ export interface ChangePorts {
   readonly room: Room;
 }
 
+/** Blocks and map pages. */
+export interface Claim {
+  readonly blocks: number;
+  readonly pages: number;
+}
+
 export const unknownSpace = (ref: number): StorageError =>
   new StorageError('NOT_FOUND', `there is no space ${ref}`);
 
@@ -40,15 +46,25 @@ export class WriteOperation implements Operation {
   readonly #block: number;
   readonly #done: Done;
   #data: Uint8Array;
+  /** Room that was set aside for it. */
+  readonly #claim: Claim | null;
   /** Blocks staged; -1: not admitted yet. */
   #staged = -1;
 
-  constructor(ports: ChangePorts, ref: number, block: number, data: Uint8Array, done: Done) {
+  constructor(
+    ports: ChangePorts,
+    ref: number,
+    block: number,
+    data: Uint8Array,
+    done: Done,
+    claim: Claim | null = null,
+  ) {
     this.#ports = ports;
     this.#ref = ref;
     this.#block = block;
     this.#data = data;
     this.#done = done;
+    this.#claim = claim;
   }
 
   step(): Step {
@@ -57,7 +73,7 @@ export class WriteOperation implements Operation {
     if (space === undefined) return this.#refuse(unknownSpace(this.#ref));
     const count = this.#data.length / limits.blockBytes;
     if (this.#staged < 0) {
-      if (!this.#admitted(space, count)) return this.#refuse(noSpace());
+      if (this.#claim === null && !this.#admitted(space, count)) return this.#refuse(noSpace());
       this.#staged = 0;
     }
     const atomic = count > 1 && inOneRun(this.#block, count);
@@ -70,6 +86,7 @@ export class WriteOperation implements Operation {
       if (atomic) writer.together(some);
       this.#stage(space, some);
     }
+    if (this.#claim !== null) content.account.release(this.#claim.blocks, this.#claim.pages);
     writer.await(this.#done);
     writer.kick();
     return 'done';

@@ -28,7 +28,7 @@ import {
 } from '../log/superblock.ts';
 import { LogWriter } from '../log/writer.ts';
 import { Account } from './account.ts';
-import type { Blocks } from './blocks.ts';
+import type { Blocks, Claims } from './blocks.ts';
 import { Checkpointer } from './checkpoint.ts';
 import { Cleaner } from './cleaner.ts';
 import { Content } from './content.ts';
@@ -63,7 +63,7 @@ export interface BlocksOptions {
   readonly log?: Log;
 }
 
-export type Store = Blocks & { stats(): BlocksStats };
+export type Store = Blocks & Claims & { stats(): BlocksStats };
 
 /** Lay out an empty store. What was on the disk is lost. Durable when it resolves. INVALID. */
 export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<void> {

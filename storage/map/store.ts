@@ -13,7 +13,7 @@ import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
 import type { LogReader, Run } from '../log/reader.ts';
 import type { LogWriter } from '../log/writer.ts';
-import type { Blocks, BlockUsage, Done, StoreUsage } from './blocks.ts';
+import type { Blocks, BlockUsage, Claims, Done, Redemption, StoreUsage } from './blocks.ts';
 import {
   createSpace,
   dropSpace,
@@ -47,7 +47,7 @@ export interface StoreParts {
   readonly recovery: { readonly groups: number; readonly bytes: number };
 }
 
-export class LogStore implements Blocks {
+export class LogStore implements Blocks, Claims {
   readonly #parts: StoreParts;
   readonly #ahead: ReadAhead;
   #closing = false;
@@ -154,6 +154,22 @@ export class LogStore implements Blocks {
   write(ref: number, block: number, data: Uint8Array, done: Done): void {
     checkRange(block, data.length / limits.blockBytes);
     this.#push(new WriteOperation(this.#parts, ref, block, data, done));
+  }
+
+  claim(blocks: number, pages: number): boolean {
+    const { content, writer } = this.#parts;
+    // Nothing is promised by a store that has failed.
+    return writer.failure === null && content.account.claim(blocks, pages);
+  }
+
+  release(blocks: number, pages: number): void {
+    this.#parts.content.account.release(blocks, pages);
+  }
+
+  redeem(write: Redemption, done: Done): void {
+    const { ref, block, data } = write;
+    checkRange(block, data.length / limits.blockBytes);
+    this.#push(new WriteOperation(this.#parts, ref, block, data, done, write));
   }
 
   unmap(ref: number, block: number, count: number, done: Done): void {
