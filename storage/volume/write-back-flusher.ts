@@ -156,9 +156,6 @@ export class Flusher {
   /** What is in memory of `mask` gives way to what the caller now gives to the store itself. */
   giveWay(chunk: Chunk, mask: number): Done {
     const blocks = mask & chunk.held;
-    for (let bit = 0; blocks >> bit !== 0; bit += 1) {
-      if (blocks & (1 << bit)) this.#ports.memory.version[chunk.slots[bit]!]! += 1;
-    }
     const last = (chunk.dirty & ~blocks) === 0;
     // Who waits for what was here waits for what replaces it: should that fail, this is what there is.
     const told = last ? chunk.wanted.splice(0) : chunk.wanted.map((join) => join.add());
@@ -230,13 +227,29 @@ export class Flusher {
     const slot = passage.slots[index]!;
     memory.flying[slot]! -= 1;
     const current = chunk.slots[bit] === slot;
-    const dirty = (chunk.dirty & (1 << bit)) !== 0;
     const replaced = !keepChanged && memory.version[slot] === passage.versions[index];
+    if (current && replaced) this.#clean(chunk, 1 << bit);
+    const dirty = (chunk.dirty & (1 << bit)) !== 0;
     if (current && !dirty && (memory.flying[slot] === 0 || replaced)) {
       chunk.slots[bit] = 0;
       chunk.held &= ~(1 << bit);
     }
     if (chunk.slots[bit] !== slot && memory.flying[slot] === 0) memory.give(slot);
+  }
+
+  /** Of two that replaced it one failed and made it dirty again, the other did not. */
+  #clean(chunk: Chunk, mask: number): void {
+    if ((chunk.dirty & mask) === 0) return;
+    chunk.dirty &= ~mask;
+    this.#dirty -= bits(mask);
+    this.#ports.store.release(bits(chunk.claims & mask), 0);
+    chunk.claims &= ~mask;
+    if (chunk.dirty !== 0) return;
+    this.#queue.delete(chunk);
+    this.#urgent.delete(chunk);
+    this.#ports.store.release(0, chunk.pages);
+    chunk.pages = 0;
+    for (const join of chunk.wanted.splice(0)) join.complete(null);
   }
 
   /** Claims that the store did not redeem go back to what is dirty again, or are given up. */

@@ -4,7 +4,7 @@
  *
  *   dirty    newer than anything given to the store
  *   flying   given to the store (written, or replaced by what was), outcome not known yet
- *   version  rises with each change, so that an outcome is told from that of an older content
+ *   version  rises with each write, so that an outcome is told from that of an older content
  */
 import assert from 'node:assert/strict';
 import { blockBytes } from '../map/blocks.ts';
