@@ -209,6 +209,11 @@ export class StorageServer {
     await this.#blocks.suspend();
   }
 
+  /** Acknowledged and not written yet. */
+  get dirtyBytes(): number {
+    return this.#blocks.stats().dirty * 4096;
+  }
+
   resumeWriteBack(): void {
     this.#blocks.resume();
   }
