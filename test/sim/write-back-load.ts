@@ -56,6 +56,8 @@ export class WriteBackLoad {
   /** Rises with each crash: what an earlier machine still does counts for nothing. */
   #life = 0;
   readonly #software: WriteBackSoftware;
+  /** Every write that completes is safe: the power is failing, and all disks write through. */
+  #through = false;
   crashes = 0;
   reads = 0;
   lost = 0;
@@ -102,6 +104,7 @@ export class WriteBackLoad {
     else if (choice < 79) this.#flush();
     else if (choice < 80) this.#cut();
     else if (choice < 82) this.#switch();
+    else if (choice < 83) this.#power();
     else if (choice < 96) await this.#pass(random.below(20));
     else if (choice < 99) await this.#pass(random.below(5000));
     else await this.#pass(32_000);
@@ -147,7 +150,8 @@ export class WriteBackLoad {
     for (let at = 0; at < count; at += 1) {
       data.set(stamped(ref, block + at, change.order), at * 4096);
     }
-    const durable = random.chance(0.1);
+    const durable = random.chance(0.1) || this.#through;
+    const asked = durable && !this.#through;
     const life = this.#life;
     const complete = (error: StorageError | null): void => {
       if (life !== this.#life) return;
@@ -156,7 +160,7 @@ export class WriteBackLoad {
       change.acked = true;
       if (durable || ref === 2) change.safe = true;
     };
-    this.#cache!.write(ref, block, data, { complete }, durable);
+    this.#cache!.write(ref, block, data, { complete }, asked);
     data.fill(0xee);
   }
 
@@ -249,6 +253,29 @@ export class WriteBackLoad {
     );
   }
 
+  #power(): void {
+    const cache = this.#cache!;
+    if (this.#through) {
+      this.#through = false;
+      cache.resume();
+      return;
+    }
+    const covered = refs.flatMap((ref) => this.#acked(ref));
+    this.#through = true;
+    this.#inFlight += 1;
+    const life = this.#life;
+    cache.suspend().then(
+      () => {
+        if (life !== this.#life) return;
+        this.#inFlight -= 1;
+        for (const change of covered) change.safe = true;
+      },
+      (error: Error) => {
+        if (life === this.#life) this.wrong.push(`a failing power: ${error.message}`);
+      },
+    );
+  }
+
   #read(): void {
     const { random } = this;
     const ref = random.pick(refs);
@@ -301,6 +328,7 @@ export class WriteBackLoad {
     const mode = random.pick<CrashMode>(['drop', 'keep', 'tear']);
     const image = this.#disk.crash(mode);
     this.#life += 1;
+    this.#through = false;
     await this.clock.quiet();
     await drained();
     this.#inFlight = 0;
