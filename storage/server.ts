@@ -22,7 +22,8 @@ import { Catalog } from './volume/catalog.ts';
 import { OpenVolume } from './volume/open.ts';
 import type { CatalogChange } from './volume/shelf.ts';
 import type { DiskRecord, Volume } from './volume/volume.ts';
-import { WriteBack, type WriteBackStats } from './volume/write-back.ts';
+import type { WriteBackStats } from './volume/write-back.ts';
+import { ImagesWriteBack } from './volume/write-back-images.ts';
 
 export interface StorageOptions {
   /** Memory for reads; default 256 MiB. */
@@ -77,7 +78,7 @@ export class StorageServer {
   readonly #disk: Disk;
   /** The store, and what stands before it. */
   readonly #store: Store;
-  readonly #blocks: WriteBack;
+  readonly #blocks: ImagesWriteBack;
   readonly #embedded: EmbeddedDirectory;
   readonly #volumes = new Map<string, OpenVolume>();
   readonly #failure: Failure;
@@ -153,7 +154,7 @@ export class StorageServer {
       { disk: areaOf(disk, label.log), ...ports },
       { log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
     );
-    const blocks = new WriteBack({ store, clock: ports.clock, log }, writeBackBytes);
+    const blocks = new ImagesWriteBack({ store, clock: ports.clock, log }, writeBackBytes);
     failure.listen((error) => blocks.fail(error));
     try {
       const catalog = await Catalog.open({ directory: embedded, blocks, ...ports, log });
@@ -279,7 +280,7 @@ interface Parts {
   readonly disk: Disk;
   readonly embedded: EmbeddedDirectory;
   readonly store: Store;
-  readonly blocks: WriteBack;
+  readonly blocks: ImagesWriteBack;
   readonly catalog: Catalog;
   readonly failure: Failure;
 }

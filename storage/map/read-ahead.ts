@@ -16,9 +16,11 @@ import { segmentOf } from '../log/segments.ts';
 
 /** Where blocks lie, as far as that is known without waiting. */
 export interface Places {
-  /** Log address of a block, and its checksum in `crc`; 0: unmapped, or not known now. */
+  /** Log address of a block, with its checksum in `crc` and who wrote it in `epoch`; 0: unmapped; -1: it will
+   *  be known later. */
   address(ref: number, block: number): number;
   readonly crc: number;
+  readonly epoch: number;
 }
 
 const table = 256;
@@ -132,26 +134,36 @@ export class ReadAhead {
   /** Read what is not in memory of `block`…`end`-1; returns how far that came. */
   #read(ref: number, block: number, end: number): number {
     const reader = this.#reader;
-    let blocks: number[] = [];
-    let addresses: number[] = [];
-    let crcs: number[] = [];
+    let run = emptyRun();
     for (let at = block; at < end; at += 1) {
-      if (!reader.mayReadAhead) return blocks[0] ?? at;
+      if (!reader.mayReadAhead) return run.blocks[0] ?? at;
       const address = this.#places.address(ref, at);
-      if (address === 0 || reader.has(address)) continue;
-      const { crc } = this.#places;
-      if (addresses.length > 0 && !fits(addresses, address)) {
-        reader.readAhead({ ref, blocks, addresses, crcs });
-        [blocks, addresses, crcs] = [[], [], []];
+      if (address < 0) {
+        if (run.blocks.length > 0) reader.readAhead(run);
+        return at;
       }
-      blocks.push(at);
-      addresses.push(address);
-      crcs.push(crc);
+      if (address === 0 || reader.has(address)) continue;
+      const { crc, epoch } = this.#places;
+      if (run.addresses.length > 0 && !fits(run.addresses, address)) {
+        reader.readAhead(run);
+        run = emptyRun();
+      }
+      run.blocks.push(at);
+      run.addresses.push(address);
+      run.epochs.push(epoch);
+      run.crcs.push(crc);
     }
-    if (blocks.length > 0) reader.readAhead({ ref, blocks, addresses, crcs });
+    if (run.blocks.length > 0) reader.readAhead(run);
     return end;
   }
 }
+
+const emptyRun = () => ({
+  blocks: [] as number[],
+  addresses: [] as number[],
+  epochs: [] as number[],
+  crcs: [] as number[],
+});
 
 /** Whether the block at `address` can come with the same disk call. */
 function fits(addresses: readonly number[], address: number): boolean {

@@ -13,25 +13,36 @@ import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
 import type { LogReader, Run } from '../log/reader.ts';
 import type { LogWriter } from '../log/writer.ts';
-import type { Blocks, BlockUsage, Claims, Done, Redemption, StoreUsage } from './blocks.ts';
+import type { Blocks, BlockUsage, Claims, Done, Extent, Redemption, StoreUsage } from './blocks.ts';
 import {
+  branchSpace,
   createSpace,
   dropSpace,
+  type Freeze,
+  freezeSpaces,
   RecordOperation,
   reserveSpace,
+  revertSpace,
   UnmapOperation,
   unknownSpace,
   WriteOperation,
 } from './changes.ts';
 import type { Checkpointer } from './checkpoint.ts';
 import type { Cleaner } from './cleaner.ts';
-import type { Content, Space } from './content.ts';
+import type { Content } from './content.ts';
+import type { Epoch } from './epochs.ts';
+import type { Difference, Images } from './images.ts';
 import type { Keeper } from './keeper.ts';
+import { MapPlaces } from './map-places.ts';
 import type { Operation, Operations } from './operations.ts';
-import { fanout, type Page } from './page.ts';
-import { type Places, ReadAhead } from './read-ahead.ts';
+import { leafFanout, leafOf, leafWords, type Page } from './page.ts';
+import type { Missing } from './pages.ts';
+import { ReadAhead } from './read-ahead.ts';
+import type { Removals } from './removals.ts';
 import type { Room } from './room.ts';
+import { difference, exclusive } from './sharing.ts';
 import type { BlocksStats } from './stats.ts';
+import { WholeRead } from './whole-read.ts';
 
 export interface StoreParts {
   readonly clock: Clock;
@@ -44,20 +55,23 @@ export interface StoreParts {
   readonly operations: Operations;
   readonly keeper: Keeper;
   readonly conditioner: Conditioner;
+  readonly removals: Removals;
+  /** Pages have come for what waits for them. */
+  readonly pump: () => void;
   readonly recovery: { readonly groups: number; readonly bytes: number };
 }
 
-export class LogStore implements Blocks, Claims {
+export class LogStore implements Blocks, Claims, Images {
   readonly #parts: StoreParts;
   readonly #ahead: ReadAhead;
+  readonly #places: MapPlaces;
   #closing = false;
-  /** Walks of dropped spaces under way. */
-  readonly #walks = new Set<Promise<void>>();
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
     const { writer, operations, keeper, conditioner } = parts;
-    this.#ahead = new ReadAhead(parts.reader, new MapPlaces(parts.content));
+    this.#places = new MapPlaces(parts.content);
+    this.#ahead = new ReadAhead(parts.reader, this.#places);
     writer.settled = () => {
       operations.pump();
       keeper.wake();
@@ -78,29 +92,89 @@ export class LogStore implements Blocks, Claims {
   }
 
   async drop(ref: number): Promise<void> {
-    let walk: Promise<void> = Promise.resolve();
+    let removed: Promise<void> = Promise.resolve();
     await this.#record(
-      dropSpace(this.#parts, ref, (steps) => {
-        walk = this.#walk(steps);
+      dropSpace(this.#parts, ref, (epoch) => {
+        removed = this.#parts.removals.add(epoch);
       }),
     );
-    await walk;
+    await removed;
+  }
+
+  async snapshot(pairs: readonly Freeze[]): Promise<void> {
+    await this.#record(freezeSpaces(this.#parts, pairs));
+  }
+
+  async clone(from: number, ref: number, reserved: number): Promise<void> {
+    checkCount(reserved);
+    await this.#record(branchSpace(this.#parts, from, ref, reserved));
+  }
+
+  async revert(ref: number, from: number): Promise<void> {
+    let removed: Promise<void> = Promise.resolve();
+    await this.#record(
+      revertSpace(this.#parts, ref, from, (epoch) => {
+        removed = this.#parts.removals.add(epoch);
+      }),
+    );
+    await removed;
+  }
+
+  isFrozen(ref: number): boolean {
+    return this.#space(ref).state === 'frozen';
+  }
+
+  async exclusive(refs: readonly number[]): Promise<number> {
+    const { content, clock } = this.#parts;
+    const steps = exclusive(content, new Set(refs.map((ref) => this.#space(ref))));
+    for (;;) {
+      const { value, done } = steps.next();
+      if (done) return value;
+      if (value === 'turn') await new Promise<void>((resolve) => clock.soon(resolve));
+      else await content.pages.load(value);
+    }
+  }
+
+  async difference(a: number, b: number, block: number, count: number): Promise<Difference> {
+    checkRange(block, count);
+    const { content } = this.#parts;
+    return await this.#looked(() => {
+      return difference(content, this.#space(a), this.#space(b), block, count);
+    });
+  }
+
+  /** Look until no page is missing. */
+  async #looked<T>(look: () => T | undefined): Promise<T> {
+    const { pages, trees } = this.#parts.content;
+    for (;;) {
+      const found = look();
+      if (found !== undefined) return found;
+      await pages.load(trees.wanted);
+    }
+  }
+
+  #space(ref: number): Epoch {
+    const epoch = this.#parts.content.space(ref);
+    if (epoch === undefined) throw unknownSpace(ref);
+    return epoch;
   }
 
   refs(): readonly number[] {
-    return [...this.#parts.content.spaces.keys()];
+    return [...this.#parts.content.epochs.byRef.keys()];
   }
 
   readNow(ref: number, block: number, count: number, into: Uint8Array, at: number): boolean {
-    const space = this.#parts.content.spaces.get(ref);
-    if (space === undefined) return false;
-    const { reader, writer } = this.#parts;
+    const { reader, writer, content } = this.#parts;
+    const epoch = content.space(ref);
+    if (epoch === undefined) return false;
     // From the end: of what is being read ahead the end comes last, and blocks are not copied twice.
     for (let index = count - 1; index >= 0; index -= 1) {
       const to = at + index * limits.blockBytes;
-      const address = addressOf(space, block + index);
+      const leaf = content.trees.leaf(epoch, leafOf(block + index));
+      if (leaf === undefined) return false;
+      const address = leaf === null ? 0 : leaf.words[((block + index) % leafFanout) * leafWords]!;
       if (address === 0) {
-        if (space.unmappedIn > writer.committed) return false;
+        if (epoch.unmappedIn > writer.committed) return false;
         into.fill(0, to, to + limits.blockBytes);
       } else if (!writer.durableAt(address) || !reader.copy(address, into, to)) return false;
     }
@@ -109,46 +183,74 @@ export class LogStore implements Blocks, Claims {
   }
 
   read(ref: number, block: number, count: number, into: Uint8Array, at: number, done: Done): void {
-    const space = this.#parts.content.spaces.get(ref);
-    if (space === undefined) {
-      done.complete(unknownSpace(ref));
-      return;
-    }
-    const { reader, writer } = this.#parts;
     const whole = new WholeRead(done);
     const keep = !this.#ahead.passes(ref, block, count);
-    let index = 0;
+    this.#read({ ref, block, count, into, at, keep }, 0, whole);
+    whole.started();
+    this.#ahead.saw(ref, block, count);
+  }
+
+  /** Read from number `index` of the blocks on; where a page of the map is missing, later. */
+  #read(wanted: WantedBlocks, from: number, whole: WholeRead): void {
+    const { reader, writer, content } = this.#parts;
+    const { ref, block, count, into, at, keep } = wanted;
+    const epoch = content.space(ref);
+    if (epoch === undefined) {
+      whole.part().complete(unknownSpace(ref));
+      return;
+    }
+    let index = from;
     while (index < count) {
       const to = at + index * limits.blockBytes;
-      const address = addressOf(space, block + index);
+      const leaf = content.trees.leaf(epoch, leafOf(block + index));
+      if (leaf === undefined) {
+        this.#readLater(wanted, index, whole, content.trees.wanted);
+        return;
+      }
+      const address = leaf === null ? 0 : leaf.words[((block + index) % leafFanout) * leafWords]!;
       if (address === 0) {
         into.fill(0, to, to + limits.blockBytes);
-        if (space.unmappedIn > writer.committed) writer.awaitGroup(space.unmappedIn, whole.part());
+        if (epoch.unmappedIn > writer.committed) writer.awaitGroup(epoch.unmappedIn, whole.part());
       } else if (reader.copy(address, into, to)) {
         if (!writer.durableAt(address)) writer.awaitAt(address, whole.part());
       } else {
-        const run = this.#run(space, block + index, count - index, address, keep);
+        const run = this.#run(leaf!.words, block + index, count - index, address, keep);
         reader.read(run, into, to, whole.part());
         index += run.crcs.length;
         continue;
       }
       index += 1;
     }
-    whole.started();
-    this.#ahead.saw(ref, block, count);
   }
 
-  /** The blocks from `block` on that one disk call can read. */
-  #run(space: Space, block: number, count: number, address: number, keep: boolean): Run {
+  #readLater(wanted: WantedBlocks, index: number, whole: WholeRead, missing: Missing): void {
+    const rest = whole.part();
+    this.#parts.content.pages.load(missing).then(
+      () => {
+        this.#read(wanted, index, whole);
+        rest.complete(null);
+      },
+      (reason: unknown) => {
+        const known = reason instanceof StorageError;
+        const error = known ? reason : new StorageError('MEDIUM_ERROR', 'the map cannot be read');
+        rest.complete(error);
+      },
+    );
+  }
+
+  /** The blocks of one leaf from `block` on that one disk call can read. */
+  #run(words: Uint32Array, block: number, count: number, address: number, keep: boolean): Run {
+    const epochs: number[] = [];
     const crcs: number[] = [];
-    const max = Math.min(count, limits.readRunBlocks);
+    const first = block % leafFanout;
+    const max = Math.min(count, limits.readRunBlocks, leafFanout - first);
     for (let index = 0; index < max; index += 1) {
-      const leaf = space.tree.leaf(block + index);
-      const word = ((block + index) % fanout) * 2;
-      if (leaf === null || leaf.words[word] !== address + index) break;
-      crcs.push(leaf.words[word + 1]!);
+      const word = (first + index) * leafWords;
+      if (words[word] !== address + index) break;
+      epochs.push(words[word + 1]!);
+      crcs.push(words[word + 2]!);
     }
-    return { ref: space.ref, block, address, crcs, keep };
+    return { block, address, epochs, crcs, keep };
   }
 
   write(ref: number, block: number, data: Uint8Array, done: Done): void {
@@ -180,6 +282,7 @@ export class LogStore implements Blocks, Claims {
   flush(done: Done): void {
     const { writer } = this.#parts;
     this.#push({
+      prefetch() {},
       step() {
         writer.await(done);
         writer.kick();
@@ -190,33 +293,40 @@ export class LogStore implements Blocks, Claims {
     });
   }
 
-  extent(ref: number, block: number, count: number): { mapped: boolean; count: number } {
+  async extent(ref: number, block: number, count: number): Promise<Extent> {
     checkRange(block, count);
-    const space = this.#parts.content.spaces.get(ref);
-    if (space === undefined) return { mapped: false, count };
-    if (addressOf(space, block) === 0) {
-      for (const leaf of space.tree.leaves(block, count)) {
-        const found = firstWhere(leaf, block, block + count, true);
-        if (found >= 0) return { mapped: false, count: found - block };
-      }
-      return { mapped: false, count };
-    }
-    let at = block;
+    return await this.#looked(() => this.extentNow(ref, block, count) ?? undefined);
+  }
+
+  extentNow(ref: number, block: number, count: number): Extent | null {
+    checkRange(block, count);
+    const { content } = this.#parts;
+    const { trees } = content;
+    const epoch = content.space(ref);
+    if (epoch === undefined) return { mapped: false, count };
     const end = block + count;
-    while (at < end) {
-      const leaf = space.tree.leaf(at);
-      if (leaf === null) break;
-      const found = firstWhere(leaf, at, end, false);
-      at = found >= 0 ? found : Math.min(end, (leaf.index + 1) * fanout);
-      if (found >= 0) break;
+    const first = trees.next(epoch, leafOf(block), leafOf(end - 1));
+    if (first === undefined) return null;
+    if (first === null) return { mapped: false, count };
+    const mapped = isMapped(first, block);
+    let at = sameUntil(first, block, end, mapped);
+    // On into the leaves behind it, as far as they are in memory.
+    for (let looked = 0; at < end && at % leafFanout === 0; looked += 1) {
+      const leaf = trees.next(epoch, leafOf(at), leafOf(end - 1));
+      if (leaf === undefined || looked === limits.leavesPerTurn) break;
+      if (leaf === null) {
+        if (!mapped) at = end;
+        break;
+      }
+      if (isMapped(leaf, at) !== mapped) break;
+      at = sameUntil(leaf, at, end, mapped);
     }
-    return { mapped: true, count: at - block };
+    return { mapped, count: at - block };
   }
 
   usage(ref: number): BlockUsage {
-    const space = this.#parts.content.spaces.get(ref);
-    if (space === undefined) throw unknownSpace(ref);
-    return { mapped: space.share.mapped, reserved: space.share.reserved };
+    const { mapped, reserved } = this.#space(ref);
+    return { mapped, reserved };
   }
 
   total(): StoreUsage {
@@ -227,11 +337,12 @@ export class LogStore implements Blocks, Claims {
   async close(): Promise<void> {
     assert(!this.#closing, 'a store is closed once');
     this.#closing = true;
-    const { operations, keeper, conditioner, writer, reader } = this.#parts;
+    const { operations, keeper, conditioner, removals, reader, writer } = this.#parts;
     await operations.idle();
+    await this.#places.stop();
     await reader.stop();
     await conditioner.stop();
-    await Promise.all(this.#walks);
+    await removals.stop();
     if (writer.failure !== null) throw writer.failure;
     await writer.durable();
     await keeper.stop();
@@ -254,7 +365,10 @@ export class LogStore implements Blocks, Claims {
       checkpoints: checkpointer.count,
       recoveryGroups: recovery.groups,
       recoveryBytes: recovery.bytes,
-      mapPages: content.pages.pages,
+      blocksUsed: content.account.physical,
+      mapPages: content.pages.table.used,
+      mapPagesHere: content.pages.count,
+      mapLoads: content.pages.loads,
       cacheHits: reader.cache.hits,
       cacheMisses: reader.cache.misses,
       reads: reader.calls,
@@ -281,83 +395,30 @@ export class LogStore implements Blocks, Claims {
       this.#push(new RecordOperation(this.#parts, decide, done));
     });
   }
-
-  /** Draw the iterator in turns. */
-  #walk(steps: Generator<void>): Promise<void> {
-    const { clock, operations } = this.#parts;
-    const walk = (async () => {
-      for (;;) {
-        for (let step = 0; step < limits.leavesPerTurn; step += 1) {
-          if (steps.next().done) return;
-        }
-        await new Promise<void>((resolve) => clock.soon(resolve));
-      }
-    })();
-    this.#walks.add(walk);
-    return walk.finally(() => {
-      this.#walks.delete(walk);
-      operations.pump();
-    });
-  }
 }
 
-/** For who reads ahead. */
-class MapPlaces implements Places {
-  readonly #content: Content;
-  crc = 0;
-
-  constructor(content: Content) {
-    this.#content = content;
-  }
-
-  address(ref: number, block: number): number {
-    const leaf = this.#content.spaces.get(ref)?.tree.leaf(block) ?? null;
-    if (leaf === null) return 0;
-    const word = (block % fanout) * 2;
-    this.crc = leaf.words[word + 1]!;
-    return leaf.words[word]!;
-  }
+interface WantedBlocks {
+  readonly ref: number;
+  readonly block: number;
+  readonly count: number;
+  readonly into: Uint8Array;
+  readonly at: number;
+  /** Whether the cache is to have them. */
+  readonly keep: boolean;
 }
 
-/** A read of several parts: told once, when the last has ended, with the first error. */
-class WholeRead {
-  readonly #done: Done;
-  #pending = 1;
-  #error: StorageError | null = null;
-
-  constructor(done: Done) {
-    this.#done = done;
-  }
-
-  part(): Done {
-    this.#pending += 1;
-    return { complete: (error) => this.#ended(error) };
-  }
-
-  started(): void {
-    this.#ended(null);
-  }
-
-  #ended(error: StorageError | null): void {
-    this.#error ??= error;
-    this.#pending -= 1;
-    if (this.#pending === 0) this.#done.complete(this.#error);
-  }
+/** `leaf` is the first at or behind the one that has `block`. */
+function isMapped(leaf: Page, block: number): boolean {
+  return leaf.index === leafOf(block) && leaf.words[(block % leafFanout) * leafWords] !== 0;
 }
 
-function addressOf(space: Space, block: number): number {
-  const leaf = space.tree.leaf(block);
-  return leaf === null ? 0 : leaf.words[(block % fanout) * 2]!;
-}
-
-/** First block of `leaf` in [first, end) that is mapped, or is not; -1: none. */
-function firstWhere(leaf: Page, first: number, end: number, mapped: boolean): number {
-  const base = leaf.index * fanout;
-  const to = Math.min(end - base, fanout);
-  for (let slot = Math.max(first - base, 0); slot < to; slot += 1) {
-    if ((leaf.words[slot * 2] !== 0) === mapped) return base + slot;
-  }
-  return -1;
+/** The first block behind `block` in `leaf`, or its end, that is not as said; at most `end`. */
+function sameUntil(leaf: Page, block: number, end: number, mapped: boolean): number {
+  const base = leaf.index * leafFanout;
+  let at = Math.max(block, base);
+  const to = Math.min(end, base + leafFanout);
+  while (at < to && (leaf.words[(at - base) * leafWords] !== 0) === mapped) at += 1;
+  return at;
 }
 
 function checkCount(blocks: number): void {

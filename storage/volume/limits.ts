@@ -42,8 +42,8 @@ export const limits = {
   writeBackFlightBlocks: 1024,
   /** After a refusal (no segment could be freed) the store is left alone for so long. */
   writeBackRetryMs: 1_000,
-  /** Map pages for which room is claimed with a chunk: its leaf and the page above. */
-  writeBackChunkPages: 2,
+  /** Map pages for which room is claimed with a chunk: the two leaves that it may lie in and a page above. */
+  writeBackChunkPages: 3,
   /** Changes that wait while a cut is made hold at most so much; more is BUSY. */
   heldBytes: 64 * 1024 * 1024,
   /** Extents looked at before others get their turn. */

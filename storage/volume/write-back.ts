@@ -26,6 +26,7 @@ import {
   blockBytes,
   type Claims,
   type Done,
+  type Extent,
   type StoreUsage,
 } from '../map/blocks.ts';
 import { Join } from './join.ts';
@@ -321,21 +322,33 @@ export class WriteBack implements Blocks {
     }
   }
 
-  extent(ref: number, block: number, count: number): { mapped: boolean; count: number } {
+  async extent(ref: number, block: number, count: number): Promise<Extent> {
+    const here = this.#reach(ref, block, count, true);
+    if (here > 0) return { mapped: true, count: here };
+    return await this.#store.extent(ref, block, this.#reach(ref, block, count, false));
+  }
+
+  extentNow(ref: number, block: number, count: number): Extent | null {
+    const here = this.#reach(ref, block, count, true);
+    if (here > 0) return { mapped: true, count: here };
+    return this.#store.extentNow(ref, block, this.#reach(ref, block, count, false));
+  }
+
+  /** For how many blocks it holds that they are in memory, or that they are not. */
+  #reach(ref: number, block: number, count: number, here: boolean): number {
     const space = this.#spaces.get(ref);
-    if (space === undefined || space.chunks.size === 0)
-      return this.#store.extent(ref, block, count);
+    if (space === undefined || space.chunks.size === 0) return here ? 0 : count;
+    if (here) {
+      let reach = 0;
+      while (reach < count && space.slot(block + reach) !== 0) reach += 1;
+      return reach;
+    }
     let near = count;
     for (const [chunk, mask] of space.touched(block, count)) {
       const held = chunk.held & mask;
-      if (held === 0) continue;
-      const first = chunk.first + Math.log2(held & -held) - block;
-      if (first < near) near = first;
+      if (held !== 0) near = Math.min(near, chunk.first + Math.log2(held & -held) - block);
     }
-    if (near > 0) return this.#store.extent(ref, block, near);
-    let here = 1;
-    while (here < count && space.slot(block + here) !== 0) here += 1;
-    return { mapped: true, count: here };
+    return near;
   }
 
   create(ref: number, reserved: number): Promise<void> {

@@ -10,6 +10,7 @@ import {
   blockBytes,
   type Claims,
   type Done,
+  type Extent,
   type Redemption,
   type StoreUsage,
 } from '#storage/map/blocks.ts';
@@ -168,7 +169,11 @@ export class MemoryBlocks implements Blocks, Claims {
     });
   }
 
-  extent(ref: number, block: number, count: number): { mapped: boolean; count: number } {
+  async extent(ref: number, block: number, count: number): Promise<Extent> {
+    return this.extentNow(ref, block, count);
+  }
+
+  extentNow(ref: number, block: number, count: number): Extent {
     const { content } = this.#space(ref);
     const mapped = content.has(block);
     let reach = 1;
