@@ -40,6 +40,8 @@ export const limits = {
   writeBackSlackMs: 1_000,
   /** Blocks given to the store at once (4 MiB): some tens of groups, well below what it lets wait. */
   writeBackFlightBlocks: 1024,
+  /** Blocks given to the store before others get their turn: well below a millisecond. */
+  writeBackTurnBlocks: 128,
   /** After a refusal (no segment could be freed) the store is left alone for so long. */
   writeBackRetryMs: 1_000,
   /** Map pages for which room is claimed with a chunk: the two leaves that it may lie in and a page above. */

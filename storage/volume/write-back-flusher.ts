@@ -36,6 +36,7 @@ export class Flusher {
   #flying = 0;
   #draining = false;
   #pumping = false;
+  #turn = false;
   #cancel: (() => void) | null = null;
   /** Before this time nothing is tried again. */
   #restUntil = 0;
@@ -82,13 +83,28 @@ export class Flusher {
     if (this.#pumping || this.failure !== null) return;
     this.#pumping = true;
     if (this.#dirty > this.#ports.memory.slots / 2) this.#draining = true;
+    const before = this.written;
     while (this.#flying < limits.writeBackFlightBlocks) {
       const chunk = this.#next();
       if (chunk === null) break;
+      if (this.written - before >= limits.writeBackTurnBlocks) {
+        this.#again();
+        break;
+      }
       this.submit(chunk);
     }
     this.#pumping = false;
     this.#arm();
+  }
+
+  /** The rest when others had their turn. */
+  #again(): void {
+    if (this.#turn) return;
+    this.#turn = true;
+    this.#ports.clock.soon(() => {
+      this.#turn = false;
+      this.pump();
+    });
   }
 
   #next(): Chunk | null {
