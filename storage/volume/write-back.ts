@@ -69,7 +69,9 @@ export class WriteBack implements Blocks {
     this.#memory = new Memory(budgetBytes);
     const emptied = (chunk: Chunk): void => {
       const space = this.#spaces.get(chunk.ref);
-      if (space?.chunks.get(chunk.number) === chunk) space.chunks.delete(chunk.number);
+      if (space?.chunks.get(chunk.number) !== chunk) return;
+      space.chunks.delete(chunk.number);
+      this.#tidy(space);
     };
     this.#flusher = new Flusher({ store, memory: this.#memory, clock, log, emptied });
   }
