@@ -3,8 +3,8 @@
  * ours is) in one run on the same file system, with public tools, a round of each in turn.
  * Prints a Markdown table. Figures of shared machines move; ratios of the same round move less.
  * `--ram` measures the target without a store instead (ram.ts), `--store` counts what the store does to its
- * disk (store.ts), `--neighbours` what one host can do to
- * another (neighbours.ts).
+ * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--neighbours` what one host can
+ * do to another (neighbours.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,6 +29,7 @@ import {
   WORKLOADS,
   type Workload,
 } from './workloads.ts';
+import { measureWriteBack } from './write-back.ts';
 
 const DEFAULT_ROUNDS = 7;
 const DEFAULT_SECONDS = 2;
@@ -39,6 +40,7 @@ const USAGE = `usage: npm run bench -- [options]
   --only TEXT     workloads whose name has TEXT (repeatable)
   --ram           the target alone over memory, beside tgt over memory, with our load generator
   --store         what the store does to its disk, counted, at three sizes
+  --write-back    what of a trace in which most blocks die young reaches the log
   --neighbours    a host's latency while another floods or never reads
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
 
@@ -50,6 +52,7 @@ async function main(): Promise<void> {
       only: { type: 'string', multiple: true },
       ram: { type: 'boolean', default: false },
       store: { type: 'boolean', default: false },
+      'write-back': { type: 'boolean', default: false },
       neighbours: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -67,6 +70,10 @@ async function main(): Promise<void> {
   }
   if (values.store) {
     console.log(await measureStore());
+    return;
+  }
+  if (values['write-back']) {
+    console.log(await measureWriteBack());
     return;
   }
   if (values.neighbours) {
