@@ -25,6 +25,7 @@ import { limits } from './limits.ts';
 import { listenError } from './listen-error.ts';
 import type { Log } from './log.ts';
 import { dataPaths } from './paths.ts';
+import { Power } from './power.ts';
 import { ReservationShelf } from './reservations.ts';
 import type { Config } from './settings.ts';
 import type { SessionView, Status } from './status.ts';
@@ -37,6 +38,7 @@ export class Daemon implements Control {
   readonly config: Config;
   readonly disks: Disks;
   readonly discovery: Discovery;
+  readonly power: Power;
   /** Whether this store is served for the first time. */
   readonly first: boolean;
   readonly #log: Log;
@@ -53,6 +55,7 @@ export class Daemon implements Control {
     this.config = parts.config;
     this.disks = parts.disks;
     this.discovery = parts.discovery;
+    this.power = parts.power;
     this.first = parts.first;
     this.#log = parts.log;
     this.#store = parts.store;
@@ -86,7 +89,9 @@ export class Daemon implements Control {
         warnBelowBytes,
       }),
       erase: (id) => store.catalog.erase(id),
+      writeBack: (id, on) => store.setWriteBack(id, on),
     });
+    const power = new Power({ store, exposure, log });
     const looking = setInterval(() => exposure.lookAtPool(), limits.poolLookMs);
     open.defer(() => clearInterval(looking));
     const { iqnBase } = config;
@@ -97,7 +102,8 @@ export class Daemon implements Control {
 
     const host = new Host(log);
     open.defer(() => host.close());
-    const parts = { config, log, store, exposure, installation, host, disks, discovery, first };
+    const shown = { config, log, disks, discovery, power, first };
+    const parts = { ...shown, store, exposure, installation, host };
     const daemon = new Daemon(parts);
     await daemon.#listen(server, token, open);
     if (first) await setServed(store.directory);
@@ -179,6 +185,7 @@ export class Daemon implements Control {
       iscsi: this.#iscsi.map(formatAddress),
       api: `http://${formatAddress(this.#api)}`,
       store: { path, size, capacity, used, reserved, free, removed, failed },
+      power: this.power.view,
       disks: this.#store.catalog.list().length,
       sessions: this.#exposure.sessions().length,
       host: this.#host.facts,
@@ -218,6 +225,7 @@ interface Parts {
   readonly host: Host;
   readonly disks: Disks;
   readonly discovery: Discovery;
+  readonly power: Power;
   readonly first: boolean;
 }
 
@@ -235,11 +243,12 @@ async function lockDirectory(
 }
 
 async function openStore(config: Config, log: Log): Promise<StorageServer> {
-  const { store: path, storeSizeBytes, cacheBytes, wipe, dataDirectory } = config;
+  const { store: path, storeSizeBytes, cacheBytes, writeBackBytes, wipe, dataDirectory } = config;
   return await StorageServer.open({
     path,
     ...(storeSizeBytes === null ? {} : { size: storeSizeBytes }),
     cacheBytes,
+    writeBackBytes,
     wipe,
     log,
     stateDirectory: dataDirectory,

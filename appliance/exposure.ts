@@ -51,6 +51,8 @@ export const Attribute = {
   removable: 'removable',
   /** `1`: hosts may protect it from writing by a mode page. */
   hostProtect: 'hostProtect',
+  /** `1`: writes may complete before they are durable (WCE=1). */
+  writeBack: 'writeBack',
   /** Where hosts are sent instead; see redirects.ts. */
   redirect: 'redirect',
 } as const;
@@ -59,6 +61,8 @@ export const lun = 0;
 
 interface Exposed {
   readonly device: AttachedDisk;
+  /** Of its record, whether in force or not. */
+  writeBack: boolean;
   readonly target: OfferedTarget;
   /** The gate in force; replaced as a whole. */
   readonly door: { gate: Gate; redirect: RedirectRule | null };
@@ -87,7 +91,7 @@ export function chapOf(record: DiskRecord): ChapSettings {
 
 export function isOn(
   record: DiskRecord,
-  key: 'writeProtected' | 'removable' | 'hostProtect',
+  key: 'writeProtected' | 'removable' | 'hostProtect' | 'writeBack',
 ): boolean {
   return record.attributes[Attribute[key]] === '1';
 }
@@ -106,6 +110,8 @@ export interface ExposurePorts {
   /** Where those of the disk with this id are kept. */
   reservations(id: string): ReservationStore;
   pool(record: DiskRecord): PoolView;
+  /** Whether writes to the disk with this id may be held back; off resolves when nothing is. */
+  writeBack(id: string, on: boolean): Promise<void>;
   /** Makes what the disk with this id holds irretrievable. */
   erase(id: string): Promise<unknown>;
 }
@@ -114,6 +120,8 @@ export class Exposure {
   readonly #ports: ExposurePorts;
   readonly #server: TargetServer;
   readonly #exposed = new Map<string, Exposed>();
+  /** The power fails: no disk writes back. */
+  #suspended = false;
 
   constructor(ports: ExposurePorts) {
     this.#ports = ports;
@@ -124,7 +132,11 @@ export class Exposure {
   add(volume: Volume): void {
     const { record } = volume;
     assert(!this.#exposed.has(record.id), 'a disk is offered once');
+    const writeBack = isOn(record, 'writeBack');
+    // On never waits for anything.
+    if (writeBack) void this.#ports.writeBack(record.id, true);
     const device = new AttachedDisk(volume, {
+      writeBack: writeBack && !this.#suspended,
       writeProtected: isOn(record, 'writeProtected'),
       removable: isOn(record, 'removable'),
       hostProtect: isOn(record, 'hostProtect'),
@@ -143,7 +155,7 @@ export class Exposure {
       chap: () => door.gate.chap,
       redirect: () => door.redirect,
     });
-    this.#exposed.set(record.id, { device, target, door });
+    this.#exposed.set(record.id, { device, writeBack, target, door });
     target.scsi.add(lun, device, this.#ports.reservations(record.id));
   }
 
@@ -168,6 +180,28 @@ export class Exposure {
 
   setHostProtect(record: DiskRecord): void {
     this.#of(record).device.setHostProtect(isOn(record, 'hostProtect'));
+  }
+
+  /** Hosts hear of WCE=1 before a write is held back, and of WCE=0 when none is any more. */
+  async setWriteBack(record: DiskRecord): Promise<void> {
+    const exposed = this.#of(record);
+    const on = isOn(record, 'writeBack');
+    exposed.writeBack = on;
+    if (on) exposed.device.showWriteBack(!this.#suspended);
+    await this.#ports.writeBack(record.id, on);
+    if (!on) exposed.device.showWriteBack(false);
+  }
+
+  get writeBackDisks(): number {
+    return [...this.#exposed.values()].filter(({ writeBack }) => writeBack).length;
+  }
+
+  /** Nothing is held back, or may be again: said before that begins, after that has ended. */
+  suspendWriteBack(suspended: boolean): void {
+    this.#suspended = suspended;
+    for (const { device, writeBack } of this.#exposed.values()) {
+      device.showWriteBack(writeBack && !suspended);
+    }
   }
 
   /** Holds from the next login on; living sessions are asked to log out, so that they come there. */

@@ -2,6 +2,7 @@
  * The daemon at a glance: what `GET /api/v1/status` and `petal status` show.
  */
 import type { HostFacts } from './host.ts';
+import type { PowerView } from './power.ts';
 
 export interface StoreStatus {
   readonly path: string;
@@ -32,6 +33,7 @@ export interface Status {
   readonly iscsi: readonly string[];
   readonly api: string;
   readonly store: StoreStatus;
+  readonly power: PowerView;
   readonly disks: number;
   readonly sessions: number;
   /** Null until the first collection has ended. */

@@ -29,6 +29,7 @@ export const CreateBody = Type.Object(
     writeProtected: Type.Optional(Type.Boolean()),
     removable: Type.Optional(Type.Boolean()),
     hostProtect: Type.Optional(Type.Boolean()),
+    writeBack: Type.Optional(Type.Boolean()),
     sanitize: Type.Optional(Type.Boolean()),
   },
   strict,
@@ -44,10 +45,18 @@ export const ChangeBody = Type.Object(
     force: Type.Optional(Type.Boolean()),
     writeProtected: Type.Optional(Type.Boolean()),
     hostProtect: Type.Optional(Type.Boolean()),
+    writeBack: Type.Optional(Type.Boolean()),
     redirect: Type.Optional(Type.Union([Redirect, Type.Null()])),
   },
   strict,
 );
+
+export const PowerBody = Type.Object({ state: Type.Enum(['failing', 'restored']) }, strict);
+export const Power = Type.Object({
+  state: Type.String(),
+  disks: Type.Integer(),
+  dirty: Type.Integer(),
+});
 
 export const RemoveQuery = Type.Object({ force: Type.Optional(Name) }, strict);
 export const UndeleteBody = Type.Object({ as: Type.Optional(Name) }, strict);
@@ -92,6 +101,7 @@ export const Disk = Type.Object({
   writeProtected: Type.Boolean(),
   removable: Type.Boolean(),
   hostProtect: Type.Boolean(),
+  writeBack: Type.Boolean(),
   sanitize: Type.Boolean(),
   redirect: Type.Union([Redirect, Type.Null()]),
   created: Type.String(),

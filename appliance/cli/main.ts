@@ -9,6 +9,7 @@ import { chapCommands } from './chap.ts';
 import { CliError, ExitStatus } from './client.ts';
 import { diskCommands } from './disk.ts';
 import { withGlobals } from './options.ts';
+import { powerCommands } from './power.ts';
 import { printError } from './print.ts';
 import { sessionCommands } from './session.ts';
 import { statusCommand } from './status.ts';
@@ -24,6 +25,7 @@ function makeProgram(): Command {
   accessCommands(program);
   chapCommands(program);
   sessionCommands(program);
+  powerCommands(program);
   statusCommand(program);
   program.addHelpText(
     'after',

@@ -39,6 +39,11 @@ function daemonFields(status: Status): [string, Cell][] {
         `${formatSize(store.free)} free of ${formatSize(store.capacity)}`,
       ].join(', '),
     ],
+    [
+      'power',
+      `${status.power.state}, ${formatSize(status.power.dirty)} held back by ` +
+        `${status.power.disks} disks with write-back`,
+    ],
     ['disks', status.disks],
     ['sessions', status.sessions],
   ];

@@ -12,6 +12,9 @@ export interface BlocksStats {
   readonly segments: number;
   readonly segmentsFree: number;
   readonly segmentsCleaned: number;
+  /** Sheets of the garbage file, and how often one was read. */
+  readonly garbageSheets: number;
+  readonly garbageReads: number;
   /** Segments that hold a live block that cannot be read. */
   readonly segmentsDamaged: number;
   readonly checkpoints: number;
@@ -25,6 +28,9 @@ export interface BlocksStats {
   readonly mapLoads: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
+  /** Disk calls that read blocks, and those of them that read ahead. */
+  readonly reads: number;
+  readonly readsAhead: number;
   /** Reads of disk whose checksum did not match. */
   readonly badBlocks: number;
   /** Operations that wait for room now. */

@@ -147,7 +147,7 @@ export class Catalog {
     try {
       const promised = promisedBlocks(record);
       await this.#purger.withSpace(promised * blockBytes, () => blocks.create(ref, promised));
-      await flushed(blocks);
+      await flushed(blocks, ref);
     } catch (error) {
       await this.#undoCreate(record, began);
       throw error;
@@ -293,7 +293,7 @@ export class Catalog {
     this.#shelf.put(next, revision, change);
     await trim(this.#ports, ref, gone.from, gone.to);
     if (record.reserved) await this.#ports.blocks.reserve(ref, gone.reserved);
-    await flushed(this.#ports.blocks);
+    await flushed(this.#ports.blocks, ref);
     await this.#shelf.commit(
       [{ key: keys.intent(id), modified: revision }],
       [{ key: keys.intent(id), value: null }],

@@ -63,7 +63,7 @@ async function resolveIntents(ports: LoadPorts): Promise<void> {
     if (intent.op === 'trim') {
       await trim(ports, intent.ref, intent.from, intent.to);
       await blocks.reserve(intent.ref, intent.reserved);
-      await flushed(blocks);
+      await flushed(blocks, intent.ref);
     } else {
       await dropSpace(blocks, intent.ref);
     }

@@ -8,8 +8,10 @@ import {
   type Blocks,
   type BlockUsage,
   blockBytes,
+  type Claims,
   type Done,
   type Extent,
+  type Redemption,
   type StoreUsage,
 } from '#storage/map/blocks.ts';
 import type { SeededRandom } from '#test/kit/random.ts';
@@ -26,14 +28,19 @@ interface Space {
   reserved: number;
 }
 
-export class MemoryBlocks implements Blocks {
+export class MemoryBlocks implements Blocks, Claims {
   readonly spaces = new Map<number, Space>();
   /** Set: every later call that changes something fails with it. */
   failure: StorageError | null = null;
+  /** Set: what was claimed is refused with it, and nothing else. */
+  refusal: StorageError | null = null;
   /** Set: reads of these blocks (of any space) fail with MEDIUM_ERROR. */
   readonly damaged = new Set<number>();
   readonly #capacity: number;
   readonly #random: SeededRandom | null;
+  /** Blocks that are claimed; pages cost nothing here. */
+  claimed = 0;
+  claimedPages = 0;
   #pending: (() => void)[] = [];
   /** Accepted changes that reads do not see yet, in order. */
   readonly #unseen: (() => void)[] = [];
@@ -102,6 +109,37 @@ export class MemoryBlocks implements Blocks {
       done.complete(full());
       return;
     }
+    this.#write(space, block, data, done);
+  }
+
+  claim(blocks: number, pages: number): boolean {
+    if (this.failure !== null || blocks > this.#free()) return false;
+    this.claimed += blocks;
+    this.claimedPages += pages;
+    return true;
+  }
+
+  release(blocks: number, pages: number): void {
+    if (blocks > this.claimed || pages > this.claimedPages) throw new Error('never claimed');
+    this.claimed -= blocks;
+    this.claimedPages -= pages;
+  }
+
+  redeem(write: Redemption, done: Done): void {
+    if (this.failure !== null) {
+      done.complete(this.failure);
+      return;
+    }
+    if (this.refusal !== null) {
+      done.complete(this.refusal);
+      return;
+    }
+    this.release(write.blocks, write.pages);
+    this.#write(this.#space(write.ref), write.block, write.data, done);
+  }
+
+  #write(space: Space, block: number, data: Uint8Array, done: Done): void {
+    const count = data.length / blockBytes;
     const copy = data.slice();
     this.#change(done, () => {
       for (let i = 0; i < count; i++) {
@@ -222,7 +260,7 @@ export class MemoryBlocks implements Blocks {
   #free(): number {
     let taken = 0;
     for (const space of this.spaces.values()) taken += this.#taken(space);
-    return this.#capacity - taken;
+    return this.#capacity - taken - this.claimed;
   }
 
   #space(ref: number): Space {
