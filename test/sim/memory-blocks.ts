@@ -2,6 +2,9 @@
  * `Blocks` in memory, for tests of what stands on them: completes at once, or later in a seeded
  * order. Changes take effect in the order in which they were accepted, and reads may not see them
  * before they have completed, as when they wait for room in the real store. Capacity is counted.
+ *
+ * A block is one Uint8Array that is never changed, so spaces share a block when they hold the same array. Whole
+ * contents (`Images`) are copies of a space's table; `#holders` counts in how many tables each array is.
  */
 import { StorageError } from '#storage/base/errors.ts';
 import {
@@ -11,6 +14,7 @@ import {
   type Done,
   type StoreUsage,
 } from '#storage/map/blocks.ts';
+import type { Images, SnapshotPair } from '#storage/map/images.ts';
 import type { SeededRandom } from '#test/kit/random.ts';
 
 export interface MemoryBlocksOptions {
@@ -23,9 +27,10 @@ export interface MemoryBlocksOptions {
 interface Space {
   readonly content: Map<number, Uint8Array>;
   reserved: number;
+  frozen?: boolean;
 }
 
-export class MemoryBlocks implements Blocks {
+export class MemoryBlocks implements Blocks, Images {
   readonly spaces = new Map<number, Space>();
   /** Set: every later call that changes something fails with it. */
   failure: StorageError | null = null;
@@ -36,6 +41,8 @@ export class MemoryBlocks implements Blocks {
   #pending: (() => void)[] = [];
   /** Accepted changes that reads do not see yet, in order. */
   readonly #unseen: (() => void)[] = [];
+  /** Block → in how many spaces it is. */
+  readonly #holders = new Map<Uint8Array, number>();
 
   constructor(options: MemoryBlocksOptions = {}) {
     this.#capacity = options.capacity ?? 2 ** 30;
@@ -51,16 +58,116 @@ export class MemoryBlocks implements Blocks {
 
   async reserve(ref: number, reserved: number): Promise<void> {
     this.#check();
-    const space = this.#space(ref);
-    const more = Math.max(reserved, space.content.size) - this.#taken(space);
+    const space = this.#known(ref);
+    if (space.frozen) throw frozen(ref);
+    const more = this.#outstanding({ ...space, reserved }) - this.#outstanding(space);
     if (more > this.#free()) throw full();
     space.reserved = reserved;
   }
 
   async drop(ref: number): Promise<void> {
     this.#check();
-    this.#space(ref);
+    const { content } = this.#known(ref);
+    this.#see();
+    this.#release(content);
     this.spaces.delete(ref);
+  }
+
+  async snapshot(pairs: readonly SnapshotPair[]): Promise<void> {
+    this.#check();
+    this.#see();
+    const fresh = new Set<number>();
+    for (const { of, as } of pairs) {
+      if (this.#known(of).frozen) throw frozen(of);
+      if (this.spaces.has(as) || fresh.has(as)) throw new StorageError('EXISTS', `space ${as}`);
+      fresh.add(as);
+    }
+    const free = this.#free();
+    for (const { of, as } of pairs) this.#copy(this.#known(of).content, as, 0, true);
+    if (this.#free() < 0 && this.#free() < free) {
+      for (const as of fresh) await this.drop(as);
+      throw full();
+    }
+  }
+
+  async clone(from: number, ref: number, reserved: number): Promise<void> {
+    this.#check();
+    const { content, frozen: isFrozen } = this.#known(from);
+    if (!isFrozen) throw new StorageError('INVALID', `space ${from} is not frozen`);
+    if (this.spaces.has(ref)) throw new StorageError('EXISTS', `space ${ref}`);
+    if (reserved > this.#free()) throw full();
+    this.#copy(content, ref, reserved, false);
+  }
+
+  async revert(ref: number, from: number): Promise<void> {
+    this.#check();
+    const space = this.#known(ref);
+    const { content, frozen: isFrozen } = this.#known(from);
+    if (space.frozen) throw frozen(ref);
+    if (!isFrozen) throw new StorageError('INVALID', `space ${from} is not frozen`);
+    this.#see();
+    this.#release(space.content);
+    this.#copy(content, ref, space.reserved, false);
+  }
+
+  isFrozen(ref: number): boolean {
+    return this.#known(ref).frozen === true;
+  }
+
+  async exclusive(refs: readonly number[]): Promise<number> {
+    const held = new Map<Uint8Array, number>();
+    for (const ref of new Set(refs)) {
+      for (const block of this.#known(ref).content.values()) {
+        held.set(block, (held.get(block) ?? 0) + 1);
+      }
+    }
+    let count = 0;
+    for (const [block, here] of held) if (this.#holders.get(block) === here) count++;
+    return count;
+  }
+
+  async difference(
+    a: number,
+    b: number,
+    block: number,
+    count: number,
+  ): Promise<{ differs: boolean; count: number }> {
+    const [one, two] = [this.#known(a).content, this.#known(b).content];
+    const differ = (at: number): boolean => one.get(at) !== two.get(at);
+    const differs = differ(block);
+    let reach = differs ? 1 : count;
+    if (differs) while (reach < count && differ(block + reach)) reach++;
+    else {
+      for (const at of [...one.keys(), ...two.keys()]) {
+        if (at > block && at - block < reach && differ(at)) reach = at - block;
+      }
+    }
+    return { differs, count: reach };
+  }
+
+  #copy(content: ReadonlyMap<number, Uint8Array>, ref: number, reserved: number, frozen: boolean) {
+    for (const block of content.values()) this.#hold(block, 1);
+    this.spaces.set(ref, { content: new Map(content), reserved, frozen });
+  }
+
+  #release(content: ReadonlyMap<number, Uint8Array>): void {
+    for (const block of content.values()) this.#hold(block, -1);
+  }
+
+  #hold(block: Uint8Array, more: number): void {
+    const holders = (this.#holders.get(block) ?? 0) + more;
+    if (holders > 0) this.#holders.set(block, holders);
+    else this.#holders.delete(block);
+  }
+
+  #put(content: Map<number, Uint8Array>, at: number, block: Uint8Array | null): void {
+    const old = content.get(at);
+    if (old !== undefined) this.#hold(old, -1);
+    if (block === null) content.delete(at);
+    else {
+      this.#hold(block, 1);
+      content.set(at, block);
+    }
   }
 
   refs(): readonly number[] {
@@ -70,7 +177,7 @@ export class MemoryBlocks implements Blocks {
   readNow(ref: number, block: number, count: number, into: Uint8Array, at: number): boolean {
     if (this.#random?.chance(0.5)) return false;
     if (this.#damage(block, count)) return false;
-    this.#copy(ref, block, count, into, at);
+    this.#fill(ref, block, count, into, at);
     return true;
   }
 
@@ -80,44 +187,45 @@ export class MemoryBlocks implements Blocks {
         done.complete(new StorageError('MEDIUM_ERROR', 'damaged'));
         return;
       }
-      this.#copy(ref, block, count, into, at);
+      this.#fill(ref, block, count, into, at);
       done.complete(null);
     });
   }
 
   write(ref: number, block: number, data: Uint8Array, done: Done): void {
     const space = this.#space(ref);
-    if (this.failure !== null) {
-      done.complete(this.failure);
+    const refusal = this.failure ?? (space.frozen ? frozen(ref) : null);
+    if (refusal !== null) {
+      done.complete(refusal);
       return;
     }
     const count = data.length / blockBytes;
     if (!Number.isInteger(count) || count === 0) throw new Error('not whole blocks');
     let fresh = 0;
-    for (let i = 0; i < count; i++) if (!space.content.has(block + i)) fresh++;
-    const before = this.#taken(space);
-    const after = Math.max(space.reserved, space.content.size + fresh);
-    if (after - before > this.#free()) {
+    for (let i = 0; i < count; i++) if (!this.#owns(space, block + i)) fresh++;
+    if (fresh - this.#outstanding(space) > this.#free()) {
       done.complete(full());
       return;
     }
     const copy = data.slice();
     this.#change(done, () => {
+      const { content } = this.#space(ref);
       for (let i = 0; i < count; i++) {
-        space.content.set(block + i, copy.slice(i * blockBytes, (i + 1) * blockBytes));
+        this.#put(content, block + i, copy.slice(i * blockBytes, (i + 1) * blockBytes));
       }
     });
   }
 
   unmap(ref: number, block: number, count: number, done: Done): void {
-    const space = this.#space(ref);
-    if (this.failure !== null) {
-      done.complete(this.failure);
+    const refusal = this.failure ?? (this.#space(ref).frozen ? frozen(ref) : null);
+    if (refusal !== null) {
+      done.complete(refusal);
       return;
     }
     this.#change(done, () => {
-      for (const held of [...space.content.keys()]) {
-        if (held >= block && held < block + count) space.content.delete(held);
+      const { content } = this.#space(ref);
+      for (const held of [...content.keys()]) {
+        if (held >= block && held < block + count) this.#put(content, held, null);
       }
     });
   }
@@ -149,17 +257,13 @@ export class MemoryBlocks implements Blocks {
   }
 
   total(): StoreUsage {
-    let used = 0;
-    let taken = 0;
-    for (const space of this.spaces.values()) {
-      used += space.content.size;
-      taken += this.#taken(space);
-    }
+    const used = this.#holders.size;
+    const free = this.#free();
     return {
       capacity: this.#capacity * blockBytes,
       used: used * blockBytes,
-      reserved: (taken - used) * blockBytes,
-      free: (this.#capacity - taken) * blockBytes,
+      reserved: (this.#capacity - used - free) * blockBytes,
+      free: free * blockBytes,
     };
   }
 
@@ -190,12 +294,17 @@ export class MemoryBlocks implements Blocks {
     });
   }
 
+  /** All that was accepted takes effect. */
+  #see(): void {
+    for (const effect of this.#unseen.splice(0)) effect();
+  }
+
   #later(fire: () => void): void {
     if (this.#random === null) fire();
     else this.#pending.push(fire);
   }
 
-  #copy(ref: number, block: number, count: number, into: Uint8Array, at: number): void {
+  #fill(ref: number, block: number, count: number, into: Uint8Array, at: number): void {
     const { content } = this.#space(ref);
     for (let i = 0; i < count; i++) {
       const from = at + i * blockBytes;
@@ -210,14 +319,30 @@ export class MemoryBlocks implements Blocks {
     return false;
   }
 
-  #taken(space: Space): number {
-    return Math.max(space.reserved, space.content.size);
+  /** Whether overwriting this block takes no more room. */
+  #owns({ content }: Space, at: number): boolean {
+    const block = content.get(at);
+    return block !== undefined && this.#holders.get(block) === 1;
+  }
+
+  /** Promised to the space and not yet taken by blocks of its own. */
+  #outstanding(space: Space): number {
+    if (space.reserved === 0) return 0;
+    let own = 0;
+    for (const at of space.content.keys()) if (this.#owns(space, at)) own++;
+    return Math.max(0, space.reserved - own);
   }
 
   #free(): number {
-    let taken = 0;
-    for (const space of this.spaces.values()) taken += this.#taken(space);
-    return this.#capacity - taken;
+    let free = this.#capacity - this.#holders.size;
+    for (const space of this.spaces.values()) free -= this.#outstanding(space);
+    return free;
+  }
+
+  #known(ref: number): Space {
+    const space = this.spaces.get(ref);
+    if (space === undefined) throw new StorageError('NOT_FOUND', `there is no space ${ref}`);
+    return space;
   }
 
   #space(ref: number): Space {
@@ -232,3 +357,4 @@ export class MemoryBlocks implements Blocks {
 }
 
 const full = (): StorageError => new StorageError('NO_SPACE', 'the store is full');
+const frozen = (ref: number): StorageError => new StorageError('INVALID', `space ${ref} is frozen`);
