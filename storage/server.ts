@@ -21,6 +21,7 @@ import type { BlocksStats } from './map/stats.ts';
 import { Catalog } from './volume/catalog.ts';
 import { OpenVolume } from './volume/open.ts';
 import type { CatalogChange } from './volume/shelf.ts';
+import { type SnapshotRecord, snapshotAsDisk } from './volume/snapshot.ts';
 import type { DiskRecord, Volume } from './volume/volume.ts';
 
 export interface StorageOptions {
@@ -157,6 +158,35 @@ export class StorageServer {
 
   /** An open, living disk by id. NOT_FOUND. */
   volume(id: string): Volume {
+    return this.#open(id);
+  }
+
+  /** A snapshot to read, as a disk that refuses every change. NOT_FOUND. */
+  snapshotVolume(id: string): Volume {
+    const record = this.catalog.snapshots.get(id);
+    if (record === null) throw new StorageError('NOT_FOUND', `there is no snapshot ${id}`);
+    return new OpenVolume(snapshotAsDisk(record), this.#blocks, this.catalog);
+  }
+
+  /**
+   * The disk has the content and size of its snapshot again; what it has now is kept as the snapshot `keep`. Changes
+   * that come meanwhile wait, and land on what was gone back to. NOT_FOUND, EXISTS, NO_SPACE, BUSY.
+   */
+  async rollback(
+    snapshot: string,
+    keep: string,
+  ): Promise<{ readonly disk: DiskRecord; readonly kept: SnapshotRecord }> {
+    const record = this.catalog.snapshots.get(snapshot);
+    if (record === null) throw new StorageError('NOT_FOUND', `there is no snapshot ${snapshot}`);
+    const release = await this.#open(record.disk).still();
+    try {
+      return await this.catalog.snapshots.rollback(snapshot, keep);
+    } finally {
+      release();
+    }
+  }
+
+  #open(id: string): OpenVolume {
     const volume = this.#volumes.get(id);
     if (volume === undefined) throw new StorageError('NOT_FOUND', `there is no disk ${id}`);
     return volume;
@@ -166,8 +196,8 @@ export class StorageServer {
     return [...this.#volumes.values()];
   }
 
-  /** Bytes of data that a disk, living or removed, holds. */
-  used(record: DiskRecord): number {
+  /** Bytes of data that a disk, living or removed, or a snapshot holds, shared or not. */
+  used(record: { readonly ref: number }): number {
     return this.#blocks.usage(record.ref).mapped * 4096;
   }
 
@@ -223,6 +253,9 @@ export class StorageServer {
       case 'updated':
       case 'resized':
         this.#volumes.get(record.id)?.update(record);
+        break;
+      case 'reverted':
+        this.#volumes.get(record.id)?.update(record, true);
         break;
       case 'removed':
         this.#volumes.get(record.id)?.end();

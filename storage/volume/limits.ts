@@ -11,6 +11,10 @@ export const limits = {
   diskBytesMax: 2 ** 50,
   /** Living and removed; their records fit the embedded Directory with room for their attributes. */
   disks: 4096,
+  /** With the disks' records they fit the embedded Directory, which is written whole with every change. */
+  snapshots: 8192,
+  /** Disks with a snapshot at one point: each takes two steps of a transaction, of which there are 128. */
+  snapshotGroup: 32,
   /** All attributes of one disk, keys and values, in characters: an access list of some hundreds. */
   attributeLength: 64 * 1024,
   /** A write inside one aligned range of so much is there as a whole or not at all after a crash: a chunk,

@@ -64,14 +64,25 @@ export class OpenVolume implements Volume, WriteHost {
     return this.#record;
   }
 
-  /** The record changed in the Directory; a new size shows at once. */
-  update(record: DiskRecord): void {
+  /** The record changed in the Directory, and perhaps all of the content; a new size shows at once. */
+  update(record: DiskRecord, content = false): void {
     assert.equal(record.id, this.#record.id);
     if (record.cipherKey !== this.#record.cipherKey) this.#blocks = this.#sealed(record);
     this.#record = record;
-    if (record.size === this.#size) return;
+    const resized = record.size !== this.#size;
     this.#size = record.size;
-    this.#tell('size');
+    if (resized) this.#tell('size');
+    if (content) this.#tell('content');
+  }
+
+  /** Resolves when no change is in flight; none begins before the function that it gives is called. */
+  still(): Promise<() => void> {
+    const { locks, changes } = this;
+    return new Promise((resolve) => {
+      locks.acquire(0, Number.MAX_SAFE_INTEGER, (lock) => {
+        changes.whenNone(lock, () => resolve(() => locks.release(lock)));
+      });
+    });
   }
 
   /** The disk is removed: every call from here on, and what still waits, is refused. */
@@ -87,7 +98,7 @@ export class OpenVolume implements Volume, WriteHost {
     return () => this.#listeners.delete(listener);
   }
 
-  #tell(change: 'size' | 'removed'): void {
+  #tell(change: 'size' | 'content' | 'removed'): void {
     for (const listener of [...this.#listeners]) listener.changed(change);
   }
 

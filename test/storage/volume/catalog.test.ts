@@ -302,6 +302,6 @@ for (const [what, spoil] of contradictions) {
 test('a record of a newer version is refused as such', async (t) => {
   const parts = await fresh();
   await parts.catalog.create({ name: 'a', size: megabyte });
-  await put(parts, 'disk/', '{"version":3}');
+  await put(parts, 'disk/', '{"version":4}');
   await refused(t, parts.reopen(), 'TOO_NEW');
 });
