@@ -103,6 +103,8 @@ export interface AttachOptions {
   readonly removable: boolean;
   /** Hosts may protect it from writing, all of them, by SWP of the control mode page. */
   readonly hostProtect: boolean;
+  /** Hosts may erase it. */
+  readonly sanitize: boolean;
   readonly pool: PoolView;
   /** Replaces its key; only asked of a disk that has one. */
   erase(): Promise<void>;
@@ -135,7 +137,7 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   readonly #unlisten: () => void;
 
   constructor(volume: Volume, options: AttachOptions) {
-    const { writeProtected, removable, hostProtect, pool, erase } = options;
+    const { writeProtected, removable, hostProtect, sanitize, pool, erase } = options;
     const { record } = volume;
     this.#volume = volume;
     this.#pool = pool;
@@ -158,8 +160,8 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
       removable,
       solidState: true,
       hostMayChange: { writeProtect: hostProtect },
-      sanitize: record.cipherKey !== undefined,
-      cryptographicErase: record.cipherKey !== undefined,
+      sanitize,
+      cryptographicErase: sanitize,
       atomicBytes: limits.atomicBytes,
     };
     this.#unlisten = volume.listen(this);
@@ -173,6 +175,12 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   setWriteProtected(readOnly: boolean): void {
     if (readOnly === this.#capabilities.readOnly) return;
     this.#capabilities = { ...this.#capabilities, readOnly };
+    this.#tell('capabilities');
+  }
+
+  setSanitize(sanitize: boolean): void {
+    if (sanitize === this.#capabilities.sanitize) return;
+    this.#capabilities = { ...this.#capabilities, sanitize, cryptographicErase: sanitize };
     this.#tell('capabilities');
   }
 
@@ -217,8 +225,10 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   }
 
   /** From the volume. `removed` needs no word here: the target has gone before. */
-  changed(change: 'size' | 'removed'): void {
+  changed(change: 'size' | 'content' | 'removed'): void {
     if (change === 'size') this.#tell('capacity');
+    // The attention by which hosts look at the unit anew (3F/03).
+    if (change === 'content') this.#tell('identity');
   }
 
   close(): void {

@@ -10,6 +10,7 @@ import { closeSync, openSync } from 'node:fs';
 import { IscsiServer } from 'node-iscsi-target';
 import { realClock } from '#storage/base/clock.ts';
 import { realRandom } from '#storage/base/random.ts';
+import { Serial } from '#storage/base/serial.ts';
 import { lockStore } from '#storage/disk/lock.ts';
 import { StorageServer } from '#storage/server.ts';
 import { type Address, bindsLoopback, formatAddress, isWildcard } from './addresses.ts';
@@ -27,6 +28,7 @@ import type { Log } from './log.ts';
 import { dataPaths } from './paths.ts';
 import { ReservationShelf } from './reservations.ts';
 import type { Config } from './settings.ts';
+import { SnapshotVerbs } from './snapshots.ts';
 import type { SessionView, Status } from './status.ts';
 import { version } from './version.ts';
 
@@ -36,6 +38,7 @@ const firstDisk = { name: 'disk0', size: 10 * 1024 ** 3 } as const;
 export class Daemon implements Control {
   readonly config: Config;
   readonly disks: Disks;
+  readonly snapshots: SnapshotVerbs;
   readonly discovery: Discovery;
   /** Whether this store is served for the first time. */
   readonly first: boolean;
@@ -52,6 +55,7 @@ export class Daemon implements Control {
   private constructor(parts: Parts) {
     this.config = parts.config;
     this.disks = parts.disks;
+    this.snapshots = parts.snapshots;
     this.discovery = parts.discovery;
     this.first = parts.first;
     this.#log = parts.log;
@@ -63,11 +67,11 @@ export class Daemon implements Control {
   }
 
   /** Serving when it resolves. Rejects with an error whose message is for people. */
-  static async start(config: Config, log: Log): Promise<Daemon> {
+  static async start(config: Config, log: Log, storeOf = openStore): Promise<Daemon> {
     await using open = new AsyncDisposableStack();
     const paths = dataPaths(config.dataDirectory);
     await lockDirectory(paths, log, open);
-    const store = await openStore(config, log);
+    const store = await storeOf(config, log);
     open.defer(() => store.close());
     const token = ensureToken(paths.token);
     const installation = await installationOf(store.directory, realRandom);
@@ -90,14 +94,18 @@ export class Daemon implements Control {
     const looking = setInterval(() => exposure.lookAtPool(), limits.poolLookMs);
     open.defer(() => clearInterval(looking));
     const { iqnBase } = config;
-    const disks = new Disks({ store, exposure, log, iqnBase, installation });
+    const facts = { store, exposure, log, iqnBase, installation, verbs: new Serial() };
+    const disks = new Disks(facts);
     disks.exposeAll();
+    const snapshots = new SnapshotVerbs({ ...facts, disks, now: Date.now });
+    snapshots.exposeAll();
     const first = !(await hasServed(store.directory));
     if (first) await ensureFirstDisk(store, disks);
 
     const host = new Host(log);
     open.defer(() => host.close());
-    const parts = { config, log, store, exposure, installation, host, disks, discovery, first };
+    const verbs = { disks, snapshots, discovery };
+    const parts = { config, log, store, exposure, installation, host, ...verbs, first };
     const daemon = new Daemon(parts);
     await daemon.#listen(server, token, open);
     if (first) await setServed(store.directory);
@@ -217,6 +225,7 @@ interface Parts {
   readonly installation: string;
   readonly host: Host;
   readonly disks: Disks;
+  readonly snapshots: SnapshotVerbs;
   readonly discovery: Discovery;
   readonly first: boolean;
 }
@@ -249,9 +258,13 @@ async function openStore(config: Config, log: Log): Promise<StorageServer> {
 /** Those of a removed disk are kept as long as it can be restored. */
 async function openReservations(store: StorageServer, log: Log): Promise<ReservationShelf> {
   const { catalog, directory } = store;
-  const shelf = await ReservationShelf.open(directory, log, (id) => catalog.get(id) !== null);
+  const isUnit = (id: string) => catalog.get(id) !== null || catalog.snapshots.get(id) !== null;
+  const shelf = await ReservationShelf.open(directory, log, isUnit);
   catalog.listen((change, { id }) => {
     if (change === 'purged') void shelf.forget(id);
+  });
+  catalog.snapshots.listen((change, { id }) => {
+    if (change === 'deleted') void shelf.forget(id);
   });
   return shelf;
 }

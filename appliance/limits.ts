@@ -29,6 +29,14 @@ export const limits = {
   iscsiNameBytes: 223,
   /** Leaves room in an iSCSI name for the installation, the disk's name and a suffix. */
   iqnBaseLength: 120,
+  /** Of the names of a disk and its snapshot, what an exposed one's target is called after: as long as one of them. */
+  targetNamePart: 63,
+  /** Ranges of a difference in one answer: some hundred kilobytes of JSON. */
+  diffRanges: 4096,
+  /** At which pace a disk is flattened unless told: half of what a slow disk does. */
+  flattenBytesPerSecond: 64 * 1024 ** 2,
+  /** The slowest pace: a terabyte in twelve days. */
+  flattenBytesPerSecondMin: 1024 ** 2,
   /** Sizes are whole blocks of the log, so a fraction of a unit is rounded up to these. */
   sizeStep: 4096,
   /** Listening addresses of one kind. */

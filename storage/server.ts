@@ -16,9 +16,13 @@ import { isBlank, type Label, layOut, readLabel, writeLabel } from './disk/label
 import { ObservedDisk } from './disk/observed.ts';
 import { openStoreDisk } from './disk/open.ts';
 import { Slice } from './disk/slice.ts';
+import { blockBytes } from './map/blocks.ts';
 import { formatBlocks, openBlocks, type Store } from './map/open.ts';
 import type { BlocksStats } from './map/stats.ts';
 import { Catalog } from './volume/catalog.ts';
+import { type Diff, diff } from './volume/diff.ts';
+import { Flattener } from './volume/flatten.ts';
+import { imagesOf } from './volume/intents.ts';
 import { OpenVolume } from './volume/open.ts';
 import type { CatalogChange } from './volume/shelf.ts';
 import { type SnapshotRecord, snapshotAsDisk } from './volume/snapshot.ts';
@@ -28,6 +32,8 @@ export interface StorageOptions {
   /** Memory for reads; default 256 MiB. */
   readonly cacheBytes?: number | undefined;
   readonly log?: Log | undefined;
+  /** In place of the log on the disk. */
+  readonly blocks?: Store | undefined;
 }
 
 export interface StorageServerOptions extends StorageOptions {
@@ -76,6 +82,7 @@ export class StorageServer {
   readonly #embedded: EmbeddedDirectory;
   readonly #volumes = new Map<string, OpenVolume>();
   readonly #failure: Failure;
+  readonly flattener: Flattener;
   #release: () => Promise<void>;
   #closing: Promise<void> | null = null;
 
@@ -92,6 +99,9 @@ export class StorageServer {
     this.#release = () => parts.disk.close();
     for (const record of this.catalog.list()) this.#show(record);
     this.catalog.listen((change, record) => this.#follow(change, record));
+    const { catalog, blocks, clock, log } = parts;
+    const host = (id: string) => this.#open(id).raw;
+    this.flattener = new Flattener({ catalog, blocks, clock, log, host });
   }
 
   /** IN_USE (names the holder), INVALID, NOT_FOUND, NO_SPACE, CORRUPT, TOO_NEW, MEDIUM_ERROR. */
@@ -143,13 +153,17 @@ export class StorageServer {
     if (label === null) throw new StorageError('CORRUPT', `${disk.name} has lost its label`);
     const directoryArea = areaOf(disk, label.directory);
     const embedded = await openEmbedded(directoryArea, { storeId: label.storeId, log });
-    const blocks = await openBlocks(
-      { disk: areaOf(disk, label.log), ...ports },
-      { log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
-    );
+    const blocks =
+      options.blocks ??
+      (await openBlocks(
+        { disk: areaOf(disk, label.log), ...ports },
+        { log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
+      ));
     try {
       const catalog = await Catalog.open({ directory: embedded, blocks, ...ports, log });
-      return new StorageServer({ created, label, disk, embedded, blocks, catalog, failure });
+      const { clock } = ports;
+      const parts = { created, label, disk, embedded, blocks, catalog, failure, clock, log };
+      return new StorageServer(parts);
     } catch (error) {
       await blocks.close();
       throw error;
@@ -198,7 +212,19 @@ export class StorageServer {
 
   /** Bytes of data that a disk, living or removed, or a snapshot holds, shared or not. */
   used(record: { readonly ref: number }): number {
-    return this.#blocks.usage(record.ref).mapped * 4096;
+    return this.#blocks.usage(record.ref).mapped * blockBytes;
+  }
+
+  /** Bytes that only these disks and snapshots hold together; a walk over their maps. */
+  async exclusive(records: readonly { readonly ref: number }[]): Promise<number> {
+    const refs = records.map(({ ref }) => ref);
+    return (await imagesOf(this.#blocks).exclusive(refs)) * blockBytes;
+  }
+
+  /** Where the contents of two disks or snapshots differ, from byte `from` on, at most `most` ranges. */
+  async diff(a: Sized, b: Sized, from: number, most: number): Promise<Diff> {
+    const size = Math.max(a.size, b.size);
+    return await diff(imagesOf(this.#blocks), a.ref, b.ref, { from, size, most });
   }
 
   /** Bytes that virtual disks can ever fill, and those that are still free. */
@@ -236,6 +262,7 @@ export class StorageServer {
 
   async #close(): Promise<void> {
     try {
+      await this.flattener.close();
       await this.catalog.close();
       await this.#embedded.close();
       await this.#blocks.close();
@@ -271,6 +298,11 @@ export class StorageServer {
   }
 }
 
+interface Sized {
+  readonly ref: number;
+  readonly size: number;
+}
+
 interface Parts {
   readonly created: boolean;
   readonly label: Label;
@@ -279,6 +311,8 @@ interface Parts {
   readonly blocks: Store;
   readonly catalog: Catalog;
   readonly failure: Failure;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 const areaOf = (disk: Disk, area: { offset: number; length: number }): Disk =>

@@ -5,11 +5,11 @@
 import Type from 'typebox';
 import { limits } from '../limits.ts';
 
-const strict = { additionalProperties: false } as const;
-const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export const strict = { additionalProperties: false } as const;
+export const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 /** Long enough that a wrong name meets the catalog's explanation, not a length error. */
-const Name = Type.String({ minLength: 1, maxLength: limits.nameParameter });
-const Rule = Type.String({ minLength: 1, maxLength: limits.iscsiNameBytes });
+export const Name = Type.String({ minLength: 1, maxLength: limits.nameParameter });
+export const Rule = Type.String({ minLength: 1, maxLength: limits.iscsiNameBytes });
 
 export const NameParameters = Type.Object({ name: Name }, strict);
 export const SessionParameters = Type.Object({ id: Name }, strict);
@@ -49,7 +49,11 @@ export const ChangeBody = Type.Object(
   strict,
 );
 
-export const RemoveQuery = Type.Object({ force: Type.Optional(Name) }, strict);
+/** `snapshots`: they are deleted with it. */
+export const RemoveQuery = Type.Object(
+  { force: Type.Optional(Name), snapshots: Type.Optional(Type.Enum(['true', 'false'])) },
+  strict,
+);
 export const UndeleteBody = Type.Object({ as: Type.Optional(Name) }, strict);
 export const RuleBody = Type.Object(
   { host: Rule, readOnly: Type.Optional(Type.Boolean()), user: Type.Optional(Rule) },
@@ -78,6 +82,22 @@ const AccessRule = Type.Object({
   user: Type.Union([Type.String(), Type.Null()]),
 });
 
+export const Space = Type.Object({
+  logical: Type.Integer(),
+  used: Type.Integer(),
+  exclusive: Type.Integer(),
+  shared: Type.Integer(),
+  freed: Type.Integer(),
+  freedWithSnapshots: Type.Optional(Type.Integer()),
+});
+const Flatten = Type.Object({
+  position: Type.Integer(),
+  size: Type.Integer(),
+  bytesPerSecond: Type.Integer(),
+  stopped: Type.Union([Type.String(), Type.Null()]),
+});
+const Origin = Type.Object({ snapshot: Type.String(), deleted: Type.Boolean() });
+
 export const Disk = Type.Object({
   name: Type.String(),
   size: Type.Integer(),
@@ -98,6 +118,10 @@ export const Disk = Type.Object({
   sessions: Type.Integer(),
   access: Type.Array(AccessRule),
   chap: Type.Object(chapView),
+  snapshots: Type.Integer(),
+  origin: Type.Union([Origin, Type.Null()]),
+  flatten: Type.Union([Flatten, Type.Null()]),
+  space: Type.Optional(Space),
   removed: Type.Optional(Type.String()),
   restorableUntil: Type.Optional(Type.String()),
 });

@@ -7,10 +7,12 @@ import { version } from '../version.ts';
 import { accessCommands } from './access.ts';
 import { chapCommands } from './chap.ts';
 import { CliError, ExitStatus } from './client.ts';
+import { cloneCommand, templateCommands } from './clone.ts';
 import { diskCommands } from './disk.ts';
 import { withGlobals } from './options.ts';
 import { printError } from './print.ts';
 import { sessionCommands } from './session.ts';
+import { snapshotCommands } from './snapshot.ts';
 import { statusCommand } from './status.ts';
 
 function makeProgram(): Command {
@@ -21,6 +23,9 @@ function makeProgram(): Command {
     .showHelpAfterError('(petal --help shows what there is)')
     .exitOverride();
   diskCommands(program);
+  snapshotCommands(program);
+  cloneCommand(program);
+  templateCommands(program);
   accessCommands(program);
   chapCommands(program);
   sessionCommands(program);

@@ -64,6 +64,11 @@ export function printFields(fields: readonly (readonly [string, Cell])[]): void 
   for (const [name, value] of fields) printLine(`${name.padEnd(width)}  ${value}`);
 }
 
+/** `2026-11-21 09:30:00 UTC`, from ISO 8601. */
+export function time(iso: string | undefined): string {
+  return iso === undefined ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
+}
+
 function clean(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it removes
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');

@@ -6,9 +6,8 @@ import type { HostFacts } from '../host.ts';
 import { formatSize } from '../sizes.ts';
 import type { Status } from '../status.ts';
 import { Client } from './client.ts';
-import { time } from './disk.ts';
 import { type GlobalOptions, withGlobals } from './options.ts';
-import { type Cell, printFields, printJson } from './print.ts';
+import { type Cell, printFields, printJson, time } from './print.ts';
 
 export function statusCommand(program: Command): void {
   withGlobals(program.command('status'))

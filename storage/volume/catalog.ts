@@ -25,7 +25,7 @@ import { type CatalogListener, type Held, Shelf } from './shelf.ts';
 import { SnapshotShelf } from './snapshot-shelf.ts';
 import { Snapshots } from './snapshots.ts';
 import { trim } from './trim.ts';
-import type { DiskRecord } from './volume.ts';
+import type { DiskRecord, Flattening } from './volume.ts';
 
 export interface CatalogPorts {
   readonly directory: Directory;
@@ -142,6 +142,24 @@ export class Catalog {
       const attributes = Object.freeze({ ...change(record.attributes) });
       refuse(`disk "${record.name}"`, attributesFault(attributes));
       const changed = { ...record, attributes };
+      const revision = await this.#shelf.commit(
+        [{ key: keys.disk(id), modified }],
+        [{ key: keys.disk(id), value: encodeRecord(changed) }],
+      );
+      return this.#shelf.put(changed, revision, 'updated');
+    });
+  }
+
+  /** How far flattening a clone is; null: it is given up; `done`: it has no origin any more. NOT_FOUND. */
+  async setFlatten(id: string, state: Flattening | 'done' | null): Promise<DiskRecord> {
+    return await this.#serial.run(async () => {
+      const { record, modified } = this.#shelf.heldLiving(id);
+      const { flatten: _, origin, ...rest } = record;
+      const changed: DiskRecord = {
+        ...rest,
+        ...(state === 'done' || origin === undefined ? {} : { origin }),
+        ...(state === 'done' || state === null ? {} : { flatten: state }),
+      };
       const revision = await this.#shelf.commit(
         [{ key: keys.disk(id), modified }],
         [{ key: keys.disk(id), value: encodeRecord(changed) }],

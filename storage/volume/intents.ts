@@ -125,3 +125,13 @@ export function imagesOf(blocks: Blocks): ImageBlocks {
   if ('snapshot' in blocks && 'revert' in blocks) return blocks as ImageBlocks;
   throw new StorageError('INVALID', 'this store holds no snapshots');
 }
+
+/** Whether `block` is mapped, and for how many blocks (at most `count`) that holds. */
+export async function extentOf(
+  blocks: Blocks,
+  ref: number,
+  block: number,
+  count: number,
+): Promise<{ readonly mapped: boolean; readonly count: number }> {
+  return await blocks.extent(ref, block, count);
+}

@@ -34,6 +34,12 @@ export const limits = {
   zeroPieces: 4,
   /** Blocks unmapped in one call (1 GiB): about a millisecond of walking the map. */
   unmapPieceBlocks: 256 * 1024,
+  /** Blocks copied at once when a disk is flattened: a group or two of the log, whose writers wait that long. */
+  flattenPieceBlocks: 64,
+  /** How often a flattening's position is kept (64 MiB): what is copied again after a crash, at most. */
+  flattenNoteBlocks: 16 * 1024,
+  /** Questions to the map for one portion of a difference. */
+  diffCalls: 4096,
   /** Extents looked at before others get their turn. */
   extentsPerTurn: 1024,
 } as const;

@@ -51,6 +51,13 @@ export class OpenVolume implements Volume, WriteHost {
     this.space = space;
   }
 
+  /** For copying blocks as they lie. */
+  get raw(): WriteHost {
+    const { locks, changes, space, ref } = this;
+    const refusal = (last: number) => this.refusal(last);
+    return { blocks: this.#store, locks, changes, space, ref, refusal };
+  }
+
   /** As this disk sees them. */
   get blocks(): Blocks {
     return this.#blocks;
@@ -183,7 +190,7 @@ export class OpenVolume implements Volume, WriteHost {
       new WholeWrite(this, first, data, false, null, done).submit();
       return;
     }
-    const copy = data.slice();
+    const copy = new Uint8Array(data);
     this.locks.acquire(first, last, (lock) => {
       new WholeWrite(this, first, copy, true, lock, done).submit();
     });
@@ -289,7 +296,7 @@ export class OpenVolume implements Volume, WriteHost {
       });
     };
     this.locks.acquire(first, last, (lock) => this.changes.whenNone(lock, () => read(lock)));
-    if (!decided) [wanted, next] = [compare.slice(), write.slice()];
+    if (!decided) [wanted, next] = [new Uint8Array(compare), new Uint8Array(write)];
   }
 
   unmap(offset: number, length: number, done: Done): void {

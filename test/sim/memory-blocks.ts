@@ -207,7 +207,8 @@ export class MemoryBlocks implements Blocks, Images {
       done.complete(full());
       return;
     }
-    const copy = data.slice();
+    // A Buffer's own `slice` is no copy.
+    const copy = new Uint8Array(data);
     this.#change(done, () => {
       const { content } = this.#space(ref);
       for (let i = 0; i < count; i++) {
