@@ -22,10 +22,13 @@ import type { BlocksStats } from './map/stats.ts';
 import { Catalog } from './volume/catalog.ts';
 import { type Diff, diff } from './volume/diff.ts';
 import { Flattener } from './volume/flatten.ts';
+import type { Imported } from './volume/import.ts';
 import { imagesOf } from './volume/intents.ts';
 import { OpenVolume } from './volume/open.ts';
 import type { CatalogChange } from './volume/shelf.ts';
 import { type SnapshotRecord, snapshotAsDisk } from './volume/snapshot.ts';
+import type { Begin } from './volume/stream-format.ts';
+import { exportFrom, type ImportTarget, importInto } from './volume/transfer.ts';
 import type { DiskRecord, Volume } from './volume/volume.ts';
 
 export interface StorageOptions {
@@ -198,6 +201,19 @@ export class StorageServer {
     } finally {
       release();
     }
+  }
+
+  /** A snapshot, or what differs from `base`, as a stream; neither is deleted before its end. NOT_FOUND, INVALID. */
+  export(snapshot: string, base: string | null): AsyncGenerator<Uint8Array> {
+    return exportFrom(this.catalog, this.#blocks, snapshot, base);
+  }
+
+  /** `into` says where a stream that begins so goes; what does not end well leaves nothing. */
+  async import(
+    source: AsyncIterable<Uint8Array>,
+    into: (begin: Begin) => ImportTarget,
+  ): Promise<Imported> {
+    return await importInto(this.catalog, (id) => this.#open(id).still(), source, into);
   }
 
   #open(id: string): OpenVolume {

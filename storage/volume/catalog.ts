@@ -14,6 +14,7 @@ import type { Random } from '../base/random.ts';
 import { Serial } from '../base/serial.ts';
 import type { Directory, Revision } from '../cluster/directory.ts';
 import { type Blocks, blockBytes } from '../map/blocks.ts';
+import { Importer } from './import.ts';
 import { encodeIntent, flushed, type Intent, keys } from './intents.ts';
 import { limits } from './limits.ts';
 import { encodeName, type Loaded, load } from './load.ts';
@@ -43,6 +44,7 @@ export class Catalog {
   readonly #maker: Maker;
   readonly #held: SnapshotShelf;
   readonly snapshots: Snapshots;
+  readonly imports: Importer;
   #stopSweep: () => void = () => {};
 
   private constructor(ports: CatalogPorts, loaded: Loaded) {
@@ -52,10 +54,12 @@ export class Catalog {
     const refs = new Refs(loaded.nextRef);
     this.#maker = new Maker(ports, this.#shelf, this.#purger, refs);
     this.#held = new SnapshotShelf(loaded.snapshots);
-    this.snapshots = new Snapshots({
+    const parts = {
       ...{ ports, serial: this.#serial, shelf: this.#shelf, snapshots: this.#held },
       ...{ purger: this.#purger, refs, maker: this.#maker },
-    });
+    };
+    this.snapshots = new Snapshots(parts);
+    this.imports = new Importer(parts, this);
   }
 
   /** Reads the records, finishes or undoes what a crash interrupted. CORRUPT, TOO_NEW. */

@@ -40,6 +40,10 @@ export const limits = {
   flattenNoteBlocks: 16 * 1024,
   /** Questions to the map for one portion of a difference. */
   diffCalls: 4096,
+  /** Content in one record of an exported stream: a quarter of a log segment; what an import holds in memory. */
+  streamPieceBytes: 256 * 1024,
+  /** Records of an import being written at once: they keep a group commit full. */
+  importsInFlight: 8,
   /** Extents looked at before others get their turn. */
   extentsPerTurn: 1024,
 } as const;
