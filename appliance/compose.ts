@@ -14,6 +14,7 @@ import { Serial } from '#storage/base/serial.ts';
 import { lockStore } from '#storage/disk/lock.ts';
 import { StorageServer } from '#storage/server.ts';
 import { type Address, bindsLoopback, formatAddress, isWildcard } from './addresses.ts';
+import { type Alarm, AlarmLog, alarmsOf } from './alarms.ts';
 import type { Control } from './api/routes.ts';
 import { makeApi } from './api/server.ts';
 import { ensureToken, removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
@@ -30,6 +31,7 @@ import { ReservationShelf } from './reservations.ts';
 import type { Config } from './settings.ts';
 import { SnapshotVerbs } from './snapshots.ts';
 import type { SessionView, Status } from './status.ts';
+import { Transfers } from './transfers.ts';
 import { version } from './version.ts';
 
 /** What a new store begins with, so that the first login finds a LUN. */
@@ -39,6 +41,7 @@ export class Daemon implements Control {
   readonly config: Config;
   readonly disks: Disks;
   readonly snapshots: SnapshotVerbs;
+  readonly transfers: Transfers;
   readonly discovery: Discovery;
   /** Whether this store is served for the first time. */
   readonly first: boolean;
@@ -56,6 +59,7 @@ export class Daemon implements Control {
     this.config = parts.config;
     this.disks = parts.disks;
     this.snapshots = parts.snapshots;
+    this.transfers = parts.transfers;
     this.discovery = parts.discovery;
     this.first = parts.first;
     this.#log = parts.log;
@@ -80,7 +84,7 @@ export class Daemon implements Control {
     const server = new IscsiServer({ log, discoveryChap: () => discovery.chap.policy() });
     open.defer(() => server.close());
     const reservations = await openReservations(store, log);
-    const warnBelowBytes = Math.floor(store.space.capacity * config.warnFreeShare);
+    const warnBelowBytes = warnBelow(store, config);
     const exposure = new Exposure({
       server,
       reservations: (id) => reservations.of(id),
@@ -91,7 +95,11 @@ export class Daemon implements Control {
       }),
       erase: (id) => store.catalog.erase(id),
     });
-    const looking = setInterval(() => exposure.lookAtPool(), limits.poolLookMs);
+    const alarmLog = new AlarmLog(log);
+    const looking = setInterval(() => {
+      exposure.lookAtPool();
+      alarmLog.look(storeAlarms(store, config));
+    }, limits.poolLookMs);
     open.defer(() => clearInterval(looking));
     const { iqnBase } = config;
     const facts = { store, exposure, log, iqnBase, installation, verbs: new Serial() };
@@ -99,12 +107,13 @@ export class Daemon implements Control {
     disks.exposeAll();
     const snapshots = new SnapshotVerbs({ ...facts, disks, now: Date.now });
     snapshots.exposeAll();
+    const transfers = new Transfers({ ...facts, disks, snapshots });
     const first = !(await hasServed(store.directory));
     if (first) await ensureFirstDisk(store, disks);
 
     const host = new Host(log);
     open.defer(() => host.close());
-    const verbs = { disks, snapshots, discovery };
+    const verbs = { disks, snapshots, transfers, discovery };
     const parts = { config, log, store, exposure, installation, host, ...verbs, first };
     const daemon = new Daemon(parts);
     await daemon.#listen(server, token, open);
@@ -176,6 +185,10 @@ export class Daemon implements Control {
   status(): Status {
     const { path, size, capacity, used, reserved, free, removed } = this.#store.status();
     const failed = this.#store.failed?.message ?? null;
+    const { catalog } = this.#store;
+    const provisioned = catalog.list().reduce((sum, disk) => sum + disk.size, 0);
+    const overcommit = Number((provisioned / capacity).toFixed(3));
+    const space = { capacity, used, reserved, free, removed, provisioned, overcommit };
     return {
       version,
       pid: process.pid,
@@ -186,8 +199,10 @@ export class Daemon implements Control {
       dataDirectory: this.config.dataDirectory,
       iscsi: this.#iscsi.map(formatAddress),
       api: `http://${formatAddress(this.#api)}`,
-      store: { path, size, capacity, used, reserved, free, removed, failed },
-      disks: this.#store.catalog.list().length,
+      store: { path, size, ...space, failed },
+      disks: catalog.list().length,
+      snapshots: catalog.snapshots.list().length,
+      alarms: storeAlarms(this.#store, this.config),
       sessions: this.#exposure.sessions().length,
       host: this.#host.facts,
     };
@@ -226,6 +241,7 @@ interface Parts {
   readonly host: Host;
   readonly disks: Disks;
   readonly snapshots: SnapshotVerbs;
+  readonly transfers: Transfers;
   readonly discovery: Discovery;
   readonly first: boolean;
 }
@@ -253,6 +269,20 @@ async function openStore(config: Config, log: Log): Promise<StorageServer> {
     log,
     stateDirectory: dataDirectory,
   });
+}
+
+const warnBelow = (store: StorageServer, { warnFreeShare }: Config): number =>
+  Math.floor(store.space.capacity * warnFreeShare);
+
+function storeAlarms(store: StorageServer, config: Config): readonly Alarm[] {
+  const failed = store.failed?.message ?? null;
+  const stopped = store.catalog.list().flatMap((disk): Alarm[] => {
+    const why = store.flattener.progress(disk)?.stopped ?? null;
+    if (why === null) return [];
+    const message = `flattening '${disk.name}' stands still: ${why}`;
+    return [{ code: 'FLATTEN_STOPPED', message }];
+  });
+  return [...alarmsOf({ ...store.space, failed }, warnBelow(store, config)), ...stopped];
 }
 
 /** Those of a removed disk are kept as long as it can be restored. */

@@ -15,7 +15,7 @@ import { diskView } from './disk-facts.ts';
 import type { DiskStore } from './disk-store.ts';
 import type { DiskView, NewDiskOptions } from './disk-view.ts';
 import { PetalError } from './errors.ts';
-import { Attribute, accessOf, chapOf, type Exposure, iqnOf, targetNames } from './exposure.ts';
+import { Attribute, accessOf, chapOf, type Exposure, iqnOf } from './exposure.ts';
 import { fullName, livingDisk, removedDisk } from './find.ts';
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
@@ -117,7 +117,12 @@ export class Disks {
     } = options;
     return await this.#verbs.run(async () => {
       const { iqnBase, installation, log } = this.#ports;
-      const iqn = targetName(iqnBase, installation, disk.name, targetNames(this.#catalog));
+      const iqn = targetName(
+        iqnBase,
+        installation,
+        disk.name,
+        this.#ports.exposure.namesTaken(this.#catalog),
+      );
       const record = await this.#catalog.create({
         ...disk,
         erasable: sanitize,
@@ -264,6 +269,17 @@ export class Disks {
     });
   }
 
+  /** Give a removed disk's space back now: it cannot be restored any more. NOT_FOUND. */
+  async purge(name: string): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const record = removedDisk(this.#catalog, name);
+      const { restorableUntil: _, ...view } = this.#view(record);
+      await this.#catalog.purge(record.id);
+      this.#ports.log.info({ disk: record.name, id: record.id }, 'removed disk purged');
+      return view;
+    });
+  }
+
   /** By name (of several the last removed) or id; `as` when the name is taken. */
   async undelete(name: string, as: string | null): Promise<DiskView> {
     return await this.#verbs.run(async () => {
@@ -378,7 +394,12 @@ export class Disks {
   /** The target name and the empty access list of a disk to be called `name`. */
   firstAttributes(name: string): Record<string, string> {
     const { iqnBase, installation } = this.#ports;
-    const iqn = targetName(iqnBase, installation, name, targetNames(this.#catalog));
+    const iqn = targetName(
+      iqnBase,
+      installation,
+      name,
+      this.#ports.exposure.namesTaken(this.#catalog),
+    );
     return { [Attribute.iqn]: iqn, [Attribute.access]: '' };
   }
 

@@ -83,13 +83,6 @@ export function iqnOf(record: TargetRecord): string {
   throw new PetalError('STORE_FAILED', `disk '${record.name}' has no target name in its record`);
 }
 
-/** All target names of disks, living and removed, and of snapshots: none is given to another. */
-export function targetNames(catalog: Catalog): Set<string> {
-  const records = [...catalog.list(), ...catalog.removed(), ...catalog.snapshots.list()];
-  const names = records.map(({ attributes }) => attributes[Attribute.iqn]);
-  return new Set(names.filter((name) => name !== undefined));
-}
-
 export function accessOf(record: TargetRecord): AccessList {
   return AccessList.parse(record.attributes[Attribute.access]);
 }
@@ -127,10 +120,27 @@ export class Exposure {
   readonly #ports: ExposurePorts;
   readonly #server: TargetServer;
   readonly #exposed = new Map<string, Exposed>();
+  /** Of disks that are being imported. */
+  readonly #reserved = new Set<string>();
 
   constructor(ports: ExposurePorts) {
     this.#ports = ports;
     this.#server = ports.server;
+  }
+
+  /** Names of targets that are, that were and that are to be: none is given to another. */
+  namesTaken(catalog: Catalog): Set<string> {
+    const records = [...catalog.list(), ...catalog.removed(), ...catalog.snapshots.list()];
+    const names = records.map(({ attributes }) => attributes[Attribute.iqn]);
+    return new Set([...names.filter((name) => name !== undefined), ...this.#reserved]);
+  }
+
+  /** For a disk that comes later, until the function that is returned was called. */
+  reserveNames(attributes: Readonly<Record<string, string>>): () => void {
+    const name = attributes[Attribute.iqn];
+    if (name === undefined) return () => {};
+    this.#reserved.add(name);
+    return () => this.#reserved.delete(name);
   }
 
   /** Offer a disk to hosts. `sanitize`: they may erase it. */

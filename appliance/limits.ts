@@ -9,6 +9,10 @@ export const limits = {
   apiBodyBytes: 16 * 1024,
   /** A request that takes longer to arrive is a slow-sender attack, not a person. */
   apiRequestTimeoutMs: 10_000,
+  /** A stream on which nothing moves: its producer may be slow, but nobody waits for ever. */
+  streamIdleMs: 10 * 60_000,
+  /** Read ahead of whoever takes an export: one record. */
+  streamAheadBytes: 256 * 1024,
   /** Idle keep-alive connections are dropped after this; the CLI makes one call and leaves. */
   apiKeepAliveMs: 5_000,
   /** More parallel connections than any console and script need; bounds file descriptors. */

@@ -16,7 +16,7 @@ import type { DiskStore } from './disk-store.ts';
 import { type DiskView, isoTime, type SpaceView } from './disk-view.ts';
 import type { Disks } from './disks.ts';
 import { PetalError } from './errors.ts';
-import { Attribute, accessOf, type Exposure, iqnOf, lun, targetNames } from './exposure.ts';
+import { Attribute, accessOf, type Exposure, iqnOf, lun } from './exposure.ts';
 import { fullName, livingDisk, snapshotNamed } from './find.ts';
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
@@ -109,6 +109,22 @@ export class SnapshotVerbs {
     const names = made.map((one) => fullName(this.#catalog, one));
     this.#ports.log.info({ snapshots: names }, 'snapshot created');
     return made;
+  }
+
+  /** The name of a snapshot; of a disk, that of a snapshot that is made of it now. */
+  async orNew(name: string, kind: string): Promise<string> {
+    return await this.#verbs.run(async () =>
+      fullName(this.#catalog, await this.#orNew(name, kind)),
+    );
+  }
+
+  async #orNew(name: string, kind: string): Promise<SnapshotRecord> {
+    if (name.includes('@') || this.#catalog.snapshots.get(name) !== null) {
+      return snapshotNamed(this.#catalog, name);
+    }
+    const disk = livingDisk(this.#catalog, name);
+    const [made] = await this.#create([disk], this.#freeName(kind, [disk]));
+    return made!;
   }
 
   /** `snapshot-2026-11-21-033847`, with a number when there is one already. */
@@ -254,7 +270,7 @@ export class SnapshotVerbs {
     const { iqnBase, installation } = this.#ports;
     const disk = livingDisk(this.#catalog, record.disk).name;
     const both = `${disk}.${record.name}`.slice(0, limits.targetNamePart).replace(/[.-]+$/, '');
-    return targetName(iqnBase, installation, both, targetNames(this.#catalog));
+    return targetName(iqnBase, installation, both, this.#ports.exposure.namesTaken(this.#catalog));
   }
 
   /** IN_USE while hosts are logged in, unless forced: then their sessions are ended. */
@@ -287,21 +303,12 @@ export class SnapshotVerbs {
   async clone(from: string, name: string, reserved: boolean): Promise<DiskView> {
     return await this.#verbs.run(async () => {
       const { disks, log } = this.#ports;
-      const disk = from.includes('@') ? null : this.#diskToClone(from);
-      const snapshot =
-        disk === null
-          ? snapshotNamed(this.#catalog, from)
-          : (await this.#create([disk], this.#freeName('clone', [disk])))[0]!;
+      const snapshot = await this.#orNew(from, 'clone');
       const attributes = disks.firstAttributes(name);
       const record = await this.#catalog.clone(snapshot.id, { name, reserved, attributes });
       log.info({ disk: name, of: record.origin?.name }, 'disk cloned');
       return disks.adopt(record);
     });
-  }
-
-  /** Null: it is the id of a snapshot. */
-  #diskToClone(from: string): DiskRecord | null {
-    return this.#catalog.snapshots.get(from) === null ? livingDisk(this.#catalog, from) : null;
   }
 
   /** Where two contents differ, each a snapshot or a disk. */

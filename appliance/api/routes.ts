@@ -11,14 +11,17 @@ import type { Disks } from '../disks.ts';
 import { PetalError } from '../errors.ts';
 import type { SnapshotVerbs } from '../snapshots.ts';
 import type { SessionView, Status } from '../status.ts';
+import type { Transfers } from '../transfers.ts';
 import * as schemas from './schemas.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
 import { SpaceQuery } from './snapshot-schemas.ts';
+import { transferRoutes } from './transfer-routes.ts';
 
 /** What the API controls. */
 export interface Control {
   readonly disks: Disks;
   readonly snapshots: SnapshotVerbs;
+  readonly transfers: Transfers;
   readonly discovery: Discovery;
   status(): Status;
   sessions(): SessionView[];
@@ -32,6 +35,7 @@ export function routes(api: FastifyInstance, control: Control): void {
   api.get('/status', { schema: { querystring: schemas.NoQuery } }, async () => control.status());
   diskRoutes(api, control);
   snapshotRoutes(api, control.snapshots);
+  transferRoutes(api, control.transfers);
   accessRoutes(api, control.disks);
   chapRoutes(api, control.disks, control.discovery);
   sessionRoutes(api, control);
@@ -92,7 +96,8 @@ function diskRoutes(api: FastifyInstance, { disks, snapshots }: Control): void {
     async ({ params: { name }, query }) => {
       const withThem = query.snapshots === 'true';
       const removeThem = withThem ? (disk: DiskRecord) => snapshots.removeAllOf(disk) : null;
-      return await disks.remove(name, query.force ?? null, removeThem);
+      const removed = await disks.remove(name, query.force ?? null, removeThem);
+      return query.purge === 'true' ? await disks.purge(removed.id) : removed;
     },
   );
 

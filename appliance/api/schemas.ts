@@ -49,9 +49,10 @@ export const ChangeBody = Type.Object(
   strict,
 );
 
-/** `snapshots`: they are deleted with it. */
+const Flag = Type.Optional(Type.Enum(['true', 'false']));
+/** `snapshots`: they are deleted with it. `purge`: it cannot be restored. */
 export const RemoveQuery = Type.Object(
-  { force: Type.Optional(Name), snapshots: Type.Optional(Type.Enum(['true', 'false'])) },
+  { force: Type.Optional(Name), snapshots: Flag, purge: Flag },
   strict,
 );
 export const UndeleteBody = Type.Object({ as: Type.Optional(Name) }, strict);

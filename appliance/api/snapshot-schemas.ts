@@ -76,3 +76,8 @@ export const Diff = Type.Object({
   ranges: Type.Array(Type.Object({ offset: Type.Integer(), length: Type.Integer() })),
   next: Type.Union([Type.Integer(), Type.Null()]),
 });
+
+export const ExportQuery = Type.Object({ from: Type.Optional(Name) }, strict);
+const Flag = Type.Optional(Type.Enum(['true', 'false']));
+export const ImportQuery = Type.Object({ reserved: Flag, sanitize: Flag }, strict);
+export const Imported = Type.Object({ disk: Disk, snapshot: Snapshot });

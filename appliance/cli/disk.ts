@@ -270,16 +270,22 @@ function removeCommand(disk: Command): void {
     .argument('<NAME>')
     .option('--force <NAME>', 'also when sessions use it (they are ended): repeat its name')
     .option('--with-snapshots', 'delete its snapshots, AT ONCE AND FOR GOOD')
+    .option('--purge', 'give its space back at once: IT CANNOT BE RESTORED')
     .action(async (name: string, _options, command: Command) => {
       const options = command.optsWithGlobals<
-        GlobalOptions & { force?: string; withSnapshots?: true }
+        GlobalOptions & { force?: string; withSnapshots?: true; purge?: true }
       >();
       const query = new URLSearchParams({
         ...(options.force === undefined ? {} : { force: options.force }),
         ...(options.withSnapshots ? { snapshots: 'true' } : {}),
+        ...(options.purge ? { purge: 'true' } : {}),
       });
       const path = `/disks/${part(name)}?${query}`;
       const removed = await Client.find(options.data).call<DiskView>('DELETE', path);
+      if (options.purge) {
+        answer(options, removed, `removed ${removed.name} for good`);
+        return;
+      }
       answer(
         options,
         removed,

@@ -20,6 +20,11 @@ export function printError(text: string): void {
   process.stderr.write(`petal: ${clean(text)}\n`);
 }
 
+/** A word beside the answer, on stderr: stdout carries data. */
+export function printNote(text: string): void {
+  process.stderr.write(`${clean(text)}\n`);
+}
+
 /** A question at a terminal, on stderr: stdout is for the answer of the command. */
 export function printPrompt(text: string): void {
   process.stderr.write(text);

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { HostFacts } from '../host.ts';
 import { formatSize } from '../sizes.ts';
 import type { Status } from '../status.ts';
-import { Client } from './client.ts';
+import { Client, ExitStatus } from './client.ts';
 import { type GlobalOptions, withGlobals } from './options.ts';
 import { type Cell, printFields, printJson, time } from './print.ts';
 
@@ -17,6 +17,7 @@ export function statusCommand(program: Command): void {
       const status = await Client.find(options.data).call<Status>('GET', '/status');
       if (options.json) printJson(status);
       else printFields([...daemonFields(status), ...hostFields(status.host)]);
+      if (status.alarms.length > 0) process.exitCode = ExitStatus.alarm;
     });
 }
 
@@ -38,7 +39,12 @@ function daemonFields(status: Status): [string, Cell][] {
         `${formatSize(store.free)} free of ${formatSize(store.capacity)}`,
       ].join(', '),
     ],
-    ['disks', status.disks],
+    [
+      'promised',
+      `${formatSize(store.provisioned)} to hosts, ${(store.overcommit * 100).toFixed(0)} % of what can be filled`,
+    ],
+    ...status.alarms.map(({ message }): [string, Cell] => ['ALARM', message]),
+    ['disks', `${status.disks}, ${status.snapshots} snapshots`],
     ['sessions', status.sessions],
   ];
 }
