@@ -39,6 +39,8 @@ interface Run {
   next: number;
   error: StorageError | null;
   cancelled: boolean;
+  /** Ends its pause. */
+  wake: () => void;
   ended: Promise<void>;
 }
 
@@ -49,7 +51,15 @@ export class Flattener {
 
   constructor(ports: FlattenerPorts) {
     this.#ports = ports;
-    for (const record of ports.catalog.list()) if (record.flatten !== undefined) this.#run(record);
+    for (const record of ports.catalog.list()) this.resume(record);
+    ports.catalog.listen((change, record) => {
+      if (change === 'restored') this.resume(record);
+    });
+  }
+
+  /** A disk that was being flattened when it was last open. */
+  resume(record: DiskRecord): void {
+    if (record.flatten !== undefined && !this.#closed) this.#run(record);
   }
 
   /** Begins, or goes on at another pace. NOT_FOUND, NO_SPACE. False: the disk shares nothing already. */
@@ -101,12 +111,13 @@ export class Flattener {
     const run = this.#runs.get(id);
     if (run === undefined) return;
     run.cancelled = true;
+    run.wake();
     await run.ended;
   }
 
   #run({ id, name, flatten }: DiskRecord): void {
     const run: Run = {
-      ...{ next: flatten!.next, error: null, cancelled: false },
+      ...{ next: flatten!.next, error: null, cancelled: false, wake: () => {} },
       ended: Promise.resolve(),
     };
     this.#runs.set(id, run);
@@ -116,10 +127,20 @@ export class Flattener {
       },
       (error: unknown) => {
         if (!(error instanceof StorageError)) throw error;
+        if (this.#ports.catalog.get(id)?.removed !== null) return;
         run.error = error;
         this.#ports.log.error({ err: error, disk: name }, 'a disk cannot be flattened further');
       },
     );
+  }
+
+  async #pause(run: Run, ms: number): Promise<void> {
+    let stop = (): void => {};
+    await new Promise<void>((resolve) => {
+      run.wake = resolve;
+      stop = this.#ports.clock.after(ms, resolve);
+    });
+    stop();
   }
 
   async #copy(id: string, run: Run, bytesPerSecond: number): Promise<void> {
@@ -136,8 +157,7 @@ export class Flattener {
       if (mapped) {
         const most = Math.min(count, limits.flattenPieceBlocks);
         step = await rewrite(this.#ports.host(id), run.next, most);
-        const wait = (step * blockBytes * 1000) / bytesPerSecond;
-        await new Promise<void>((resolve) => clock.after(wait, resolve));
+        if (!run.cancelled) await this.#pause(run, (step * blockBytes * 1000) / bytesPerSecond);
       } else if (++rest % limits.extentsPerTurn === 0) {
         await new Promise<void>((resolve) => clock.soon(resolve));
       }
