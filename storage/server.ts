@@ -23,7 +23,6 @@ import { Catalog } from './volume/catalog.ts';
 import { type Diff, diff } from './volume/diff.ts';
 import { Flattener } from './volume/flatten.ts';
 import type { Imported } from './volume/import.ts';
-import { imagesOf } from './volume/intents.ts';
 import { OpenVolume } from './volume/open.ts';
 import type { CatalogChange } from './volume/shelf.ts';
 import { type SnapshotRecord, snapshotAsDisk } from './volume/snapshot.ts';
@@ -234,13 +233,13 @@ export class StorageServer {
   /** Bytes that only these disks and snapshots hold together; a walk over their maps. */
   async exclusive(records: readonly { readonly ref: number }[]): Promise<number> {
     const refs = records.map(({ ref }) => ref);
-    return (await imagesOf(this.#blocks).exclusive(refs)) * blockBytes;
+    return (await this.#blocks.exclusive(refs)) * blockBytes;
   }
 
   /** Where the contents of two disks or snapshots differ, from byte `from` on, at most `most` ranges. */
   async diff(a: Sized, b: Sized, from: number, most: number): Promise<Diff> {
     const size = Math.max(a.size, b.size);
-    return await diff(imagesOf(this.#blocks), a.ref, b.ref, { from, size, most });
+    return await diff(this.#blocks, a.ref, b.ref, { from, size, most });
   }
 
   /** Bytes that virtual disks can ever fill, and those that are still free. */

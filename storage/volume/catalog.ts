@@ -13,7 +13,8 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { Serial } from '../base/serial.ts';
 import type { Directory, Revision } from '../cluster/directory.ts';
-import { type Blocks, blockBytes } from '../map/blocks.ts';
+import { blockBytes } from '../map/blocks.ts';
+import type { ImageBlocks } from '../map/images.ts';
 import { Importer } from './import.ts';
 import { encodeIntent, flushed, type Intent, keys } from './intents.ts';
 import { limits } from './limits.ts';
@@ -30,7 +31,7 @@ import type { DiskRecord, Flattening } from './volume.ts';
 
 export interface CatalogPorts {
   readonly directory: Directory;
-  readonly blocks: Blocks;
+  readonly blocks: ImageBlocks;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

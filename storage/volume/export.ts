@@ -6,14 +6,13 @@ import { StorageError } from '../base/errors.ts';
 import { type Blocks, blockBytes } from '../map/blocks.ts';
 import type { ImageBlocks } from '../map/images.ts';
 import { ContentSum, isZero } from './content-sum.ts';
-import { extentOf, imagesOf } from './intents.ts';
 import { limits } from './limits.ts';
 import { SealedBlocks } from './sealed-blocks.ts';
 import type { SnapshotRecord } from './snapshot.ts';
 import { StreamWriter } from './stream-format.ts';
 
 export interface ExportPorts {
-  readonly blocks: Blocks;
+  readonly blocks: ImageBlocks;
   /** The digest of all of the content was computed on the way. */
   learned(snapshot: SnapshotRecord, digest: string): Promise<unknown>;
 }
@@ -33,7 +32,7 @@ export async function* exportStream(
     base === null ? null : { content: base.content, digest: await digestOf(ports, base) };
   yield writer.begin({ size, sectorBytes, content, created, disk, snapshot: name, base: from });
   const sum = new ContentSum(from?.digest);
-  const images = imagesOf(ports.blocks);
+  const images = ports.blocks;
   if (base === null) yield* allOf(new Reader(images, snapshot), writer, sum);
   else
     yield* changesOf(images, new Reader(images, snapshot), new Reader(images, base), writer, sum);
@@ -54,7 +53,7 @@ function mustFollow(snapshot: SnapshotRecord, base: SnapshotRecord): void {
 export async function digestOf(ports: ExportPorts, snapshot: SnapshotRecord): Promise<string> {
   if (snapshot.digest !== null) return snapshot.digest;
   const sum = new ContentSum();
-  for await (const _ of allOf(new Reader(imagesOf(ports.blocks), snapshot), null, sum));
+  for await (const _ of allOf(new Reader(ports.blocks, snapshot), null, sum));
   const digest = sum.toString();
   await ports.learned(snapshot, digest);
   return digest;
@@ -89,7 +88,7 @@ class Reader {
   /** Runs of mapped blocks in pieces, in order. */
   async *pieces(): AsyncGenerator<{ block: number; count: number }> {
     for (let at = 0; at < this.blocks; ) {
-      const { mapped, count } = await extentOf(this.#store, this.ref, at, this.blocks - at);
+      const { mapped, count } = await this.#store.extent(this.ref, at, this.blocks - at);
       for (let done = 0; mapped && done < count; done += pieceBlocks) {
         yield { block: at + done, count: Math.min(pieceBlocks, count - done) };
       }

@@ -10,16 +10,17 @@
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { type Blocks, blockBytes } from '../map/blocks.ts';
+import { blockBytes } from '../map/blocks.ts';
+import type { ImageBlocks } from '../map/images.ts';
 import type { Catalog } from './catalog.ts';
-import { extentOf, flushed, imagesOf } from './intents.ts';
+import { flushed } from './intents.ts';
 import { limits } from './limits.ts';
 import type { DiskRecord } from './volume.ts';
 import { WholeWrite, type WriteHost } from './writes.ts';
 
 export interface FlattenerPorts {
   readonly catalog: Catalog;
-  readonly blocks: Blocks;
+  readonly blocks: ImageBlocks;
   readonly clock: Clock;
   readonly log: Log;
   /** The way to write to a living disk. */
@@ -69,7 +70,7 @@ export class Flattener {
     if (record === null) throw new StorageError('NOT_FOUND', `there is no disk ${id}`);
     await this.#halt(id);
     const { ref, reserved, flatten } = record;
-    const shared = blocks.usage(ref).mapped - (await imagesOf(blocks).exclusive([ref]));
+    const shared = blocks.usage(ref).mapped - (await blocks.exclusive([ref]));
     if (shared === 0) {
       await catalog.setFlatten(id, 'done');
       return false;
@@ -152,7 +153,7 @@ export class Flattener {
       if (run.cancelled || this.#closed || record === null || record.removed !== null) return;
       const end = record.size / blockBytes;
       if (run.next >= end) break;
-      const { mapped, count } = await extentOf(blocks, record.ref, run.next, end - run.next);
+      const { mapped, count } = await blocks.extent(record.ref, run.next, end - run.next);
       let step = count;
       if (mapped) {
         const most = Math.min(count, limits.flattenPieceBlocks);
@@ -186,7 +187,7 @@ export function rewrite(host: WriteHost, first: number, count: number): Promise<
         reject(error);
       };
       const copy = async (): Promise<void> => {
-        const extent = await extentOf(blocks, ref, first, count);
+        const extent = await blocks.extent(ref, first, count);
         if (!extent.mapped) {
           locks.release(lock);
           resolve(extent.count);

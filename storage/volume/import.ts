@@ -12,15 +12,7 @@ import type { Comparison, Mutation, Revision } from '../cluster/directory.ts';
 import { blockBytes, type Done } from '../map/blocks.ts';
 import { ContentSum } from './content-sum.ts';
 import { digestOf } from './export.ts';
-import {
-  dropSpace,
-  encodeIntent,
-  extentOf,
-  flushed,
-  type Intent,
-  imagesOf,
-  keys,
-} from './intents.ts';
+import { dropSpace, encodeIntent, flushed, type Intent, keys } from './intents.ts';
 import { limits } from './limits.ts';
 import { encodeName } from './load.ts';
 import { type NewDisk, promisedBlocks } from './maker.ts';
@@ -101,7 +93,7 @@ export class Importer {
         const begun = await this.#begin(made, names);
         const draft = { ...this.#draft(disk, begin, name, begun.frozen), id: made };
         const space = { ...snapshotAsDisk(base), ref: begun.space };
-        await this.#orUndo(begun, () => imagesOf(ports.blocks).clone(base.ref, begun.space, 0));
+        await this.#orUndo(begun, () => ports.blocks.clone(base.ref, begun.space, 0));
         const size = Math.max(base.size, begin.size);
         const finish = (digest: string) => this.#finishInto(begun, id, base, { ...draft, digest });
         return this.#import(begun, { ...space, size }, draft, base, finish, release);
@@ -139,7 +131,7 @@ export class Importer {
   }
 
   async #mustBeAs(disk: DiskRecord, base: SnapshotRecord): Promise<void> {
-    const images = imagesOf(this.#parts.ports.blocks);
+    const images = this.#parts.ports.blocks;
     const end = Math.max(disk.size, base.size) / blockBytes;
     let same = disk.size === base.size;
     for (let at = 0; same && at < end; ) {
@@ -251,7 +243,7 @@ export class Importer {
       size: snapshot.size,
       base,
       digest: sum,
-      unwritten: (block, count) => extentOf(ports.blocks, disk.ref, block, count),
+      unwritten: (block, count) => ports.blocks.extent(disk.ref, block, count),
       finish: (digest) =>
         serial.run(async () => {
           await flushed(ports.blocks);
@@ -265,7 +257,7 @@ export class Importer {
   async #finishNew(begun: Begun, disk: DiskRecord, draft: SnapshotRecord): Promise<Imported> {
     const { intent, space, frozen } = begun;
     const { ports, shelf, snapshots } = this.#parts;
-    await imagesOf(ports.blocks).snapshot([{ of: space, as: frozen }]);
+    await ports.blocks.snapshot([{ of: space, as: frozen }]);
     const name = keys.snapshotName(disk.id, draft.name);
     const revision = await this.#settle(
       begun,
@@ -300,7 +292,7 @@ export class Importer {
     if (more > 0) {
       await purger.withSpace(more * blockBytes, () => blocks.reserve(record.ref, reserved));
     }
-    await imagesOf(blocks).snapshot([{ of: space, as: frozen }]);
+    await blocks.snapshot([{ of: space, as: frozen }]);
     const revert: Intent = { op: 'revert', ref: record.ref, from: frozen, reserved };
     const revision = await this.#settle(
       begun,
@@ -316,7 +308,7 @@ export class Importer {
       ],
     );
     const snapshot = snapshots.put(draft, revision, 'created');
-    await imagesOf(blocks).revert(record.ref, frozen);
+    await blocks.revert(record.ref, frozen);
     if (more < 0) await blocks.reserve(record.ref, reserved);
     await dropSpace(blocks, space);
     await shelf.commit(

@@ -16,7 +16,6 @@
  */
 import { StorageError } from '../base/errors.ts';
 import type { Blocks } from '../map/blocks.ts';
-import type { ImageBlocks } from '../map/images.ts';
 import { decodeJson, encodeJson, isId, isWhole, nameFault } from './record.ts';
 
 export const keys = {
@@ -118,20 +117,4 @@ export function unmapped(blocks: Blocks, ref: number, block: number, count: numb
       complete: (error) => (error === null ? resolve() : reject(error)),
     });
   });
-}
-
-/** The store as one that has whole contents. INVALID: it cannot. */
-export function imagesOf(blocks: Blocks): ImageBlocks {
-  if ('snapshot' in blocks && 'revert' in blocks) return blocks as ImageBlocks;
-  throw new StorageError('INVALID', 'this store holds no snapshots');
-}
-
-/** Whether `block` is mapped, and for how many blocks (at most `count`) that holds. */
-export async function extentOf(
-  blocks: Blocks,
-  ref: number,
-  block: number,
-  count: number,
-): Promise<{ readonly mapped: boolean; readonly count: number }> {
-  return await blocks.extent(ref, block, count);
 }

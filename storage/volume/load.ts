@@ -8,8 +8,9 @@ import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Directory, DirectoryEntry, Mutation, Revision } from '../cluster/directory.ts';
-import { type Blocks, blockBytes } from '../map/blocks.ts';
-import { decodeIntent, dropSpace, flushed, type Intent, imagesOf, keys } from './intents.ts';
+import { blockBytes } from '../map/blocks.ts';
+import type { ImageBlocks } from '../map/images.ts';
+import { decodeIntent, dropSpace, flushed, type Intent, keys } from './intents.ts';
 import { decodeJson, decodeRecord, encodeJson } from './record.ts';
 import { type Counter, decodeCounter } from './refs.ts';
 import { decodeSnapshot, type SnapshotRecord } from './snapshot.ts';
@@ -22,7 +23,7 @@ export const encodeName = (id: string): Uint8Array => encodeJson({ version: valu
 
 interface LoadPorts {
   readonly directory: Directory;
-  readonly blocks: Blocks;
+  readonly blocks: ImageBlocks;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -73,7 +74,7 @@ async function resolveIntents(ports: LoadPorts): Promise<void> {
         await flushed(blocks);
         break;
       case 'revert':
-        await imagesOf(blocks).revert(intent.ref, intent.from);
+        await blocks.revert(intent.ref, intent.from);
         await blocks.reserve(intent.ref, intent.reserved);
         await flushed(blocks);
         break;
@@ -148,7 +149,7 @@ async function checkSpaces(
   for (const { record } of disks.values()) {
     own('disk', record);
     const { ref, name } = record;
-    if (snapshots.size > 0 && imagesOf(blocks).isFrozen(ref)) {
+    if (snapshots.size > 0 && blocks.isFrozen(ref)) {
       throw corrupt(`disk "${name}" is frozen`);
     }
     const promised = record.reserved ? record.size / blockBytes : 0;
@@ -156,7 +157,7 @@ async function checkSpaces(
   }
   for (const { record } of snapshots.values()) {
     own('snapshot', record);
-    if (!imagesOf(blocks).isFrozen(record.ref)) {
+    if (!blocks.isFrozen(record.ref)) {
       throw corrupt(`snapshot "${record.name}" (${record.id}) can be written to`);
     }
   }

@@ -7,8 +7,9 @@ import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Revision } from '../cluster/directory.ts';
-import { type Blocks, blockBytes } from '../map/blocks.ts';
-import { dropSpace, encodeIntent, flushed, imagesOf, keys } from './intents.ts';
+import { blockBytes } from '../map/blocks.ts';
+import type { ImageBlocks } from '../map/images.ts';
+import { dropSpace, encodeIntent, flushed, keys } from './intents.ts';
 import { limits } from './limits.ts';
 import { encodeName } from './load.ts';
 import type { Purger } from './purger.ts';
@@ -35,7 +36,7 @@ export interface NewDisk {
 export type NewClone = Pick<NewDisk, 'name' | 'reserved' | 'attributes'>;
 
 export interface MakerPorts {
-  readonly blocks: Blocks;
+  readonly blocks: ImageBlocks;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -92,7 +93,7 @@ export class Maker {
 
   /** As the snapshot, whose key it needs, and with the origin told. */
   async clone(from: SnapshotRecord, origin: string, wanted: NewClone): Promise<DiskRecord> {
-    const images = imagesOf(this.#ports.blocks);
+    const images = this.#ports.blocks;
     const { size, family, cipherKey } = from;
     const sectorBytes = from.sectorBytes === 4096 ? 4096 : 512;
     const draft = {

@@ -5,14 +5,15 @@
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { type Blocks, blockBytes } from '../map/blocks.ts';
-import { dropSpace, encodeIntent, imagesOf, keys } from './intents.ts';
+import { blockBytes } from '../map/blocks.ts';
+import type { ImageBlocks } from '../map/images.ts';
+import { dropSpace, encodeIntent, keys } from './intents.ts';
 import { limits } from './limits.ts';
 import type { Held, Shelf } from './shelf.ts';
 import type { DiskRecord } from './volume.ts';
 
 export interface PurgerPorts {
-  readonly blocks: Blocks;
+  readonly blocks: ImageBlocks;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -97,7 +98,7 @@ export class Purger {
       mapped += usage.mapped;
       promised += Math.max(0, usage.reserved - usage.mapped);
     }
-    if (this.#shelf.hasClones) mapped = await imagesOf(blocks).exclusive(refs);
+    if (this.#shelf.hasClones) mapped = await blocks.exclusive(refs);
     return (mapped + promised) * blockBytes;
   }
 

@@ -11,7 +11,7 @@ import { StorageError } from '../base/errors.ts';
 import type { Serial } from '../base/serial.ts';
 import type { Comparison, Mutation, Revision } from '../cluster/directory.ts';
 import { blockBytes } from '../map/blocks.ts';
-import { dropSpace, encodeIntent, flushed, imagesOf, keys } from './intents.ts';
+import { dropSpace, encodeIntent, flushed, keys } from './intents.ts';
 import { limits } from './limits.ts';
 import { encodeName } from './load.ts';
 import { type Maker, type MakerPorts, promisedBlocks } from './maker.ts';
@@ -85,7 +85,7 @@ export class Snapshots {
     attributes: (disk: DiskRecord) => Attributes,
   ): Promise<readonly SnapshotRecord[]> {
     const { shelf, snapshots, refs, maker, ports, purger } = this.#parts;
-    const images = imagesOf(ports.blocks);
+    const images = ports.blocks;
     const held = this.#disks(disks);
     for (const { record } of held) snapshots.checkNameFree(record.id, name);
     if (snapshots.size + held.length > limits.snapshots) {
@@ -340,7 +340,7 @@ export class Snapshots {
         { key: intent, value: encodeIntent({ op: 'revert', ref, from, reserved }) },
       ],
     );
-    await imagesOf(blocks).revert(ref, from);
+    await blocks.revert(ref, from);
     if (more < 0) await blocks.reserve(ref, reserved);
     await flushed(blocks);
     await shelf.commit([{ key: intent, modified: revision }], [{ key: intent, value: null }]);

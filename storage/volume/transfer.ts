@@ -3,7 +3,7 @@
  * end well leaves nothing.
  */
 import { StorageError } from '../base/errors.ts';
-import type { Blocks } from '../map/blocks.ts';
+import type { ImageBlocks } from '../map/images.ts';
 import type { Catalog } from './catalog.ts';
 import { exportStream } from './export.ts';
 import type { Import, Imported, ImportedDisk } from './import.ts';
@@ -16,7 +16,7 @@ export type ImportTarget = { readonly disk: string } | { readonly made: Imported
 /** NOT_FOUND; what else is wrong shows when the stream is read. */
 export function exportFrom(
   catalog: Catalog,
-  blocks: Blocks,
+  blocks: ImageBlocks,
   snapshot: string,
   base: string | null,
 ): AsyncGenerator<Uint8Array> {

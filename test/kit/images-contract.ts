@@ -116,7 +116,9 @@ export function imagesContract(test: TestFn<unknown>, name: string, make: MakeIm
     const pair = { of: 1, as: 3 };
     await refused(t, store.snapshot([pair, { of: 9, as: 4 }]), 'NOT_FOUND');
     await refused(t, store.snapshot([pair, { of: 5, as: 2 }]), 'EXISTS');
-    await refused(t, store.snapshot([pair, { of: 5, as: 3 }]), 'EXISTS');
+    await refused(t, store.snapshot([pair, { of: 5, as: 3 }]), 'INVALID');
+    await refused(t, store.snapshot([pair, { of: 1, as: 4 }]), 'INVALID');
+    await refused(t, store.snapshot([]), 'INVALID');
     await refused(t, store.snapshot([pair, { of: 2, as: 4 }]), 'INVALID');
     await refused(t, store.clone(9, 3, 0), 'NOT_FOUND');
     await refused(t, store.clone(1, 3, 0), 'INVALID');

@@ -12,6 +12,7 @@ import {
   type BlockUsage,
   blockBytes,
   type Done,
+  type Extent,
   type StoreUsage,
 } from '#storage/map/blocks.ts';
 import type { Images, SnapshotPair } from '#storage/map/images.ts';
@@ -76,11 +77,14 @@ export class MemoryBlocks implements Blocks, Images {
   async snapshot(pairs: readonly SnapshotPair[]): Promise<void> {
     this.#check();
     this.#see();
-    const fresh = new Set<number>();
+    const fresh = new Set(pairs.map(({ as }) => as));
+    const origins = new Set(pairs.map(({ of }) => of));
+    if (pairs.length === 0 || Math.min(fresh.size, origins.size) < pairs.length) {
+      throw new StorageError('INVALID', 'a snapshot is of different spaces, at least one');
+    }
     for (const { of, as } of pairs) {
       if (this.#known(of).frozen) throw frozen(of);
-      if (this.spaces.has(as) || fresh.has(as)) throw new StorageError('EXISTS', `space ${as}`);
-      fresh.add(as);
+      if (this.spaces.has(as)) throw new StorageError('EXISTS', `space ${as}`);
     }
     const free = this.#free();
     for (const { of, as } of pairs) this.#copy(this.#known(of).content, as, 0, true);
@@ -239,7 +243,11 @@ export class MemoryBlocks implements Blocks, Images {
     });
   }
 
-  extent(ref: number, block: number, count: number): { mapped: boolean; count: number } {
+  async extent(ref: number, block: number, count: number): Promise<Extent> {
+    return this.extentNow(ref, block, count);
+  }
+
+  extentNow(ref: number, block: number, count: number): Extent {
     const { content } = this.#space(ref);
     const mapped = content.has(block);
     let reach = 1;

@@ -158,7 +158,7 @@ async function check(
     `${what}: spaces and records`,
   );
   for (const { ref, size } of catalog.list()) {
-    t.false(world.blocks.extent(ref, size / blockBytes, 2048).mapped, `${what}: past the end`);
+    t.false(world.blocks.extentNow(ref, size / blockBytes, 2048).mapped, `${what}: past the end`);
   }
   t.deepEqual((await directory.list('intent/')).entries, [], what);
   // Names that are free can be taken.
