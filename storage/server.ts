@@ -34,8 +34,6 @@ export interface StorageOptions {
   /** Memory for reads; default 256 MiB. */
   readonly cacheBytes?: number | undefined;
   readonly log?: Log | undefined;
-  /** In place of the log on the disk. */
-  readonly blocks?: Store | undefined;
 }
 
 export interface StorageServerOptions extends StorageOptions {
@@ -155,12 +153,10 @@ export class StorageServer {
     if (label === null) throw new StorageError('CORRUPT', `${disk.name} has lost its label`);
     const directoryArea = areaOf(disk, label.directory);
     const embedded = await openEmbedded(directoryArea, { storeId: label.storeId, log });
-    const blocks =
-      options.blocks ??
-      (await openBlocks(
-        { disk: areaOf(disk, label.log), ...ports },
-        { log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
-      ));
+    const blocks = await openBlocks(
+      { disk: areaOf(disk, label.log), ...ports },
+      { log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
+    );
     try {
       const catalog = await Catalog.open({ directory: embedded, blocks, ...ports, log });
       const { clock } = ports;

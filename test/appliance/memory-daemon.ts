@@ -1,6 +1,6 @@
 /**
- * The daemon in the test's own process, on a store in memory: everything of it is real but the blocks. The CLI runs
- * as a process of its own and finds it through daemon.json.
+ * The daemon in the test's own process, on a disk in memory: everything else of it is real. The CLI runs as a process
+ * of its own and finds it through daemon.json.
  */
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -9,13 +9,11 @@ import { readConfig } from '#appliance/config.ts';
 import { readDaemonFile } from '#appliance/daemon-file.ts';
 import { realClock } from '#storage/base/clock.ts';
 import { realRandom } from '#storage/base/random.ts';
-import type { Store } from '#storage/map/open.ts';
 import { StorageServer } from '#storage/server.ts';
 import { Initiator } from '#test/kit/initiator.ts';
 import { describe, type RunResult, run } from '#test/kit/run.ts';
 import { makeDirectory, removeDirectory } from '#test/kit/temp.ts';
 import { root } from '#test/kit/tree.ts';
-import { MemoryBlocks } from '#test/sim/memory-blocks.ts';
 import { MemoryDisk } from '#test/sim/memory-disk.ts';
 
 const quiet = { info: () => {}, warn: () => {}, error: () => {}, fatal: () => {} };
@@ -23,19 +21,19 @@ const storeBytes = 64 * 2 ** 20;
 
 export class MemoryDaemon {
   readonly directory: string;
-  readonly blocks: MemoryBlocks;
   readonly #disk = new MemoryDisk(storeBytes);
+  readonly #args: readonly string[];
   #daemon: Daemon | null = null;
   #store: StorageServer | null = null;
 
-  private constructor(directory: string, capacity: number) {
+  private constructor(directory: string, args: readonly string[]) {
     this.directory = directory;
-    this.blocks = new MemoryBlocks({ capacity });
+    this.#args = args;
   }
 
-  /** `capacity` in blocks. */
-  static async forTest(t: ExecutionContext, capacity = 65_536): Promise<MemoryDaemon> {
-    const daemon = new MemoryDaemon(await makeDirectory('petal-memory-'), capacity);
+  /** `args`: further flags of petald. */
+  static async forTest(t: ExecutionContext, ...args: string[]): Promise<MemoryDaemon> {
+    const daemon = new MemoryDaemon(await makeDirectory('petal-memory-'), args);
     t.teardown(async () => {
       await daemon.stop();
       await removeDirectory(daemon.directory);
@@ -47,11 +45,11 @@ export class MemoryDaemon {
   async start(): Promise<void> {
     const config = readConfig([
       ...['--data', this.directory, '--iscsi', '127.0.0.1:0', '--api', '127.0.0.1:0'],
+      ...this.#args,
     ]);
     if ('exit' in config) throw new Error('no configuration');
     const ports = { clock: realClock, random: realRandom };
-    const blocks = Object.assign(this.blocks, { stats: () => ({}) }) as unknown as Store;
-    const store = await StorageServer.openOn(this.#disk, ports, { blocks });
+    const store = await StorageServer.openOn(this.#disk, ports, { cacheBytes: 2 ** 22 });
     this.#store = store;
     this.#daemon = await Daemon.start(config, quiet, async () => store);
   }

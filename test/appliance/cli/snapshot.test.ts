@@ -16,7 +16,7 @@ async function first(host: Initiator, lba: number): Promise<number> {
 /** A disk "a" of 8 MiB with three blocks written over iSCSI. */
 async function furnished(t: Parameters<typeof MemoryDaemon.forTest>[0]) {
   const daemon = await MemoryDaemon.forTest(t);
-  const disk = (await daemon.petal('disk', 'create', 'a', '8M')) as DiskView;
+  const disk = await daemon.verbs.disks.create({ name: 'a', size: 8 * 2 ** 20 });
   const host = await daemon.login(disk);
   await host.settle();
   for (const at of [0, 1, 2]) await host.write(at * 8, block(at + 1));
@@ -50,7 +50,7 @@ test('a snapshot is made, listed, shown, renamed and deleted', async (t) => {
 
 test('of several disks at one point, with one group, or of none', async (t) => {
   const daemon = await MemoryDaemon.forTest(t);
-  for (const name of ['a', 'b', 'c']) await daemon.petal('disk', 'create', name, '8M');
+  for (const name of ['a', 'b', 'c']) await daemon.verbs.disks.create({ name, size: 8 * 2 ** 20 });
   const made = (await daemon.petal(
     'snapshot',
     'create',
@@ -71,7 +71,7 @@ test('of several disks at one point, with one group, or of none', async (t) => {
 
 test('an exposed snapshot is a target of its own that nobody writes to, and stays one', async (t) => {
   const { daemon, disk, host } = await furnished(t);
-  await daemon.petal('snapshot', 'create', 'a', '--name', 's');
+  await daemon.verbs.snapshots.create(['a'], 's');
   await host.write(0, block(9));
   const shown = (await daemon.petal('snapshot', 'expose', 'a@s')) as SnapshotView;
   const { exposed } = shown;
@@ -99,9 +99,9 @@ test('an exposed snapshot is a target of its own that nobody writes to, and stay
 
 test('a rollback keeps what was there, wants no host logged in, and tells hosts when forced', async (t) => {
   const { daemon, host } = await furnished(t);
-  await daemon.petal('snapshot', 'create', 'a', '--name', 's');
+  await daemon.verbs.snapshots.create(['a'], 's');
   await host.write(0, block(9));
-  await daemon.petal('disk', 'resize', 'a', '16M');
+  await daemon.verbs.disks.resize('a', 16 * 2 ** 20, false);
   await host.settle();
   const refused = await daemon.say('snapshot', 'rollback', 'a@s');
   t.is(refused.status, 1);
@@ -123,15 +123,15 @@ test('a rollback keeps what was there, wants no host logged in, and tells hosts 
   await host.logout();
   const back = await daemon.say('snapshot', 'rollback', done.kept.name);
   t.regex(back.stdout, /^a is as a@pre-rollback-.* now; as it was before: a@pre-rollback-/);
-  t.like(await daemon.petal('disk', 'show', 'a'), { size: 16 * 2 ** 20, snapshots: 3 });
+  t.like(daemon.verbs.disks.show('a'), { size: 16 * 2 ** 20, snapshots: 3 });
 });
 
 test('a clone begins as the snapshot, holds nothing alone, and outlives its origin', async (t) => {
   const { daemon, host } = await furnished(t);
-  await daemon.petal('snapshot', 'create', 'a', '--name', 'base');
+  await daemon.verbs.snapshots.create(['a'], 'base');
   const said = await daemon.say('clone', 'a@base', 'b');
   t.regex(said.stdout, /^created b from a@base: iqn\..*:b LUN 0\n$/);
-  const b = (await daemon.petal('disk', 'show', 'b', '--space')) as DiskView;
+  const b = await daemon.verbs.disks.showSpace('b');
   t.like(b, { origin: { snapshot: 'a@base', deleted: false }, used: 12_288 });
   t.like(b.space, { exclusive: 0, shared: 12_288, freed: 0 });
   await host.logout();
@@ -139,7 +139,7 @@ test('a clone begins as the snapshot, holds nothing alone, and outlives its orig
   t.is(kept.status, 1);
   t.regex(kept.stderr, /disk 'a' has snapshots: a@base; delete them, or all of them with it/);
   t.is((await daemon.say('disk', 'rm', 'a', '--with-snapshots')).status, 0);
-  t.like(await daemon.petal('disk', 'show', 'b'), {
+  t.like(daemon.verbs.disks.show('b'), {
     origin: { snapshot: 'a@base', deleted: true },
   });
   const reader = await daemon.login(b);
@@ -148,12 +148,12 @@ test('a clone begins as the snapshot, holds nothing alone, and outlives its orig
   await reader.write(8, block(20));
   const direct = await daemon.say('clone', 'b', 'c', '--reserved');
   t.regex(direct.stdout, /^created c from b@clone-\d{4}-.*: iqn/);
-  t.like(await daemon.petal('disk', 'show', 'c'), { reserved: true });
+  t.like(daemon.verbs.disks.show('c'), { reserved: true });
 });
 
 test('a template is protected until it is unset', async (t) => {
   const { daemon } = await furnished(t);
-  await daemon.petal('snapshot', 'create', 'a', '--name', 'gold');
+  await daemon.verbs.snapshots.create(['a'], 'gold');
   t.is((await daemon.say('template', 'set', 'a@gold')).stdout, 'a@gold is a template now\n');
   const listed = (await daemon.petal('template', 'ls')) as SnapshotView[];
   t.deepEqual(
@@ -168,17 +168,17 @@ test('a template is protected until it is unset', async (t) => {
     t.is(refused.status, 1);
     t.regex(refused.stderr, /'a@gold' is a template; it can be deleted when that is unset/);
   }
-  await daemon.petal('template', 'unset', 'a@gold');
+  await daemon.verbs.snapshots.setTemplate('a@gold', false);
   t.is((await daemon.say('snapshot', 'rm', 'a@gold')).status, 0);
 });
 
 test('a flattened clone shares nothing and has no origin', async (t) => {
   const { daemon } = await furnished(t);
-  await daemon.petal('snapshot', 'create', 'a', '--name', 'base');
-  await daemon.petal('clone', 'a@base', 'b');
+  await daemon.verbs.snapshots.create(['a'], 'base');
+  await daemon.verbs.snapshots.clone('a@base', 'b', false);
   const said = await daemon.say('disk', 'flatten', 'b', '--rate', '1G');
   t.is(said.stdout, 'b shares nothing with an origin\n', said.output);
-  const b = (await daemon.petal('disk', 'show', 'b', '--space')) as DiskView;
+  const b = await daemon.verbs.disks.showSpace('b');
   t.like(b, { origin: null, flatten: null });
   t.like(b.space, { exclusive: 12_288, shared: 0 });
   const slow = await daemon.say('disk', 'flatten', 'b', '--rate', '4096');
@@ -187,23 +187,23 @@ test('a flattened clone shares nothing and has no origin', async (t) => {
 
 test('what hosts may erase they may not while a snapshot or a clone lies under its key', async (t) => {
   const daemon = await MemoryDaemon.forTest(t);
-  const disk = (await daemon.petal('disk', 'create', 's', '8M', '--sanitize')) as DiskView;
+  const disk = await daemon.verbs.disks.create({ name: 's', size: 8 * 2 ** 20, sanitize: true });
   const erase = Buffer.from('4803'.padEnd(32, '0'), 'hex');
   const host = await daemon.login(disk);
   await host.settle();
   await host.write(0, block(5));
-  await daemon.petal('snapshot', 'create', 's', '--name', 'x');
-  await daemon.petal('clone', 's@x', 'fork');
+  await daemon.verbs.snapshots.create(['s'], 'x');
+  await daemon.verbs.snapshots.clone('s@x', 'fork', false);
   await host.settle();
   t.is(senseText(await host.command(erase)), '05/20/00');
-  await daemon.petal('snapshot', 'rm', 's@x');
+  await daemon.verbs.snapshots.remove('s@x');
   await host.settle();
   t.is(senseText(await host.command(erase)), '05/20/00', 'the clone has the key, too');
-  const fork = await daemon.login((await daemon.petal('disk', 'show', 'fork')) as DiskView);
+  const fork = await daemon.login(daemon.verbs.disks.show('fork'));
   await fork.settle();
   t.is(await first(fork, 0), 5);
   await fork.logout();
-  const { id } = (await daemon.petal('disk', 'rm', 'fork')) as DiskView;
+  const { id } = await daemon.verbs.disks.remove('fork', 'fork');
   await host.settle();
   t.is(senseText(await host.command(erase)), '05/20/00', 'and could be restored');
   await daemon.store.catalog.purge(id);
