@@ -105,6 +105,8 @@ export interface AttachOptions {
   readonly hostProtect: boolean;
   /** Hosts may erase it. */
   readonly sanitize: boolean;
+  /** Writes may complete before they are durable. */
+  readonly writeBack: boolean;
   readonly pool: PoolView;
   /** Replaces its key; only asked of a disk that has one. */
   erase(): Promise<void>;
@@ -137,7 +139,7 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   readonly #unlisten: () => void;
 
   constructor(volume: Volume, options: AttachOptions) {
-    const { writeProtected, removable, hostProtect, sanitize, pool, erase } = options;
+    const { writeProtected, removable, hostProtect, sanitize, writeBack, pool, erase } = options;
     const { record } = volume;
     this.#volume = volume;
     this.#pool = pool;
@@ -156,7 +158,7 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
       readOnly: writeProtected,
       thin: !record.reserved,
       unmapGranularity: blockBytes,
-      writeBack: false,
+      writeBack,
       removable,
       solidState: true,
       hostMayChange: { writeProtect: hostProtect },
@@ -187,6 +189,13 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   setHostProtect(writeProtect: boolean): void {
     if (writeProtect === this.#capabilities.hostMayChange?.writeProtect) return;
     this.#capabilities = { ...this.#capabilities, hostMayChange: { writeProtect } };
+    this.#tell('capabilities');
+  }
+
+  /** What mode page 08h says (WCE); the caller sees to it that it is true. */
+  showWriteBack(writeBack: boolean): void {
+    if (writeBack === this.#capabilities.writeBack) return;
+    this.#capabilities = { ...this.#capabilities, writeBack };
     this.#tell('capabilities');
   }
 
@@ -243,9 +252,8 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
     this.#volume.read(offset, length, into, at, this.#reads.take(done));
   }
 
-  /** Always durable at completion, so `fua` asks for nothing more. */
-  write(offset: number, data: Uint8Array, _fua: boolean, done: Completion): void {
-    this.#volume.write(offset, data, this.#writes.take(done));
+  write(offset: number, data: Uint8Array, fua: boolean, done: Completion): void {
+    this.#volume.write(offset, data, this.#writes.take(done), fua);
   }
 
   flush(done: Completion): void {

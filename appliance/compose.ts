@@ -27,6 +27,7 @@ import { limits } from './limits.ts';
 import { listenError } from './listen-error.ts';
 import type { Log } from './log.ts';
 import { dataPaths } from './paths.ts';
+import { Power } from './power.ts';
 import { ReservationShelf } from './reservations.ts';
 import type { Config } from './settings.ts';
 import { SnapshotVerbs } from './snapshots.ts';
@@ -43,6 +44,7 @@ export class Daemon implements Control {
   readonly snapshots: SnapshotVerbs;
   readonly transfers: Transfers;
   readonly discovery: Discovery;
+  readonly power: Power;
   /** Whether this store is served for the first time. */
   readonly first: boolean;
   readonly #log: Log;
@@ -61,6 +63,7 @@ export class Daemon implements Control {
     this.snapshots = parts.snapshots;
     this.transfers = parts.transfers;
     this.discovery = parts.discovery;
+    this.power = parts.power;
     this.first = parts.first;
     this.#log = parts.log;
     this.#store = parts.store;
@@ -94,7 +97,9 @@ export class Daemon implements Control {
         warnBelowBytes,
       }),
       erase: (id) => store.catalog.erase(id),
+      writeBack: (id, on) => store.setWriteBack(id, on),
     });
+    const power = new Power({ store, exposure, log });
     const alarmLog = new AlarmLog(log);
     const looking = setInterval(() => {
       exposure.lookAtPool();
@@ -113,7 +118,7 @@ export class Daemon implements Control {
 
     const host = new Host(log);
     open.defer(() => host.close());
-    const verbs = { disks, snapshots, transfers, discovery };
+    const verbs = { disks, snapshots, transfers, discovery, power };
     const parts = { config, log, store, exposure, installation, host, ...verbs, first };
     const daemon = new Daemon(parts);
     await daemon.#listen(server, token, open);
@@ -200,6 +205,7 @@ export class Daemon implements Control {
       iscsi: this.#iscsi.map(formatAddress),
       api: `http://${formatAddress(this.#api)}`,
       store: { path, size, ...space, failed },
+      power: this.power.view,
       disks: catalog.list().length,
       snapshots: catalog.snapshots.list().length,
       alarms: storeAlarms(this.#store, this.config),
@@ -243,6 +249,7 @@ interface Parts {
   readonly snapshots: SnapshotVerbs;
   readonly transfers: Transfers;
   readonly discovery: Discovery;
+  readonly power: Power;
   readonly first: boolean;
 }
 
@@ -260,11 +267,12 @@ async function lockDirectory(
 }
 
 async function openStore(config: Config, log: Log): Promise<StorageServer> {
-  const { store: path, storeSizeBytes, cacheBytes, wipe, dataDirectory } = config;
+  const { store: path, storeSizeBytes, cacheBytes, writeBackBytes, wipe, dataDirectory } = config;
   return await StorageServer.open({
     path,
     ...(storeSizeBytes === null ? {} : { size: storeSizeBytes }),
     cacheBytes,
+    writeBackBytes,
     wipe,
     log,
     stateDirectory: dataDirectory,

@@ -64,6 +64,9 @@ export function readConfig(argv: readonly string[]): Config | Stop {
     cacheBytes:
       one('cacheSize', settings.cacheSize.check) ??
       settings.cacheSize.check(settings.cacheSize.byDefault),
+    writeBackBytes:
+      one('writeBackMemory', settings.writeBackMemory.check) ??
+      settings.writeBackMemory.check(settings.writeBackMemory.byDefault),
     warnFreeShare:
       one('warnFree', settings.warnFree.check) ??
       settings.warnFree.check(settings.warnFree.byDefault),

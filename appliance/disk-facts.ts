@@ -30,6 +30,7 @@ export function diskView(
     writeProtected: isOn(record, 'writeProtected'),
     removable: isOn(record, 'removable'),
     hostProtect: isOn(record, 'hostProtect'),
+    writeBack: isOn(record, 'writeBack'),
     sanitize: record.cipherKey !== undefined,
     redirect: redirectOf(record),
     created: isoTime(record.created),

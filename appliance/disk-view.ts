@@ -24,6 +24,8 @@ export interface DiskView {
   readonly removable: boolean;
   /** Hosts may protect it from writing by a mode page. */
   readonly hostProtect: boolean;
+  /** Writes may complete before they are durable (WCE=1), unless the power fails. */
+  readonly writeBack: boolean;
   /** Hosts may erase all of it (SANITIZE): its blocks are sealed under a key of its own. */
   readonly sanitize: boolean;
   /** Where its hosts are sent at login, or null. */
@@ -78,6 +80,7 @@ export interface NewDiskOptions {
   readonly writeProtected?: boolean;
   readonly removable?: boolean;
   readonly hostProtect?: boolean;
+  readonly writeBack?: boolean;
   readonly sanitize?: boolean;
 }
 

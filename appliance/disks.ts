@@ -112,6 +112,7 @@ export class Disks {
       writeProtected = false,
       removable = false,
       hostProtect = false,
+      writeBack = false,
       sanitize = false,
       ...disk
     } = options;
@@ -132,6 +133,7 @@ export class Disks {
           ...(writeProtected ? { [Attribute.writeProtected]: '1' } : {}),
           ...(removable ? { [Attribute.removable]: '1' } : {}),
           ...(hostProtect ? { [Attribute.hostProtect]: '1' } : {}),
+          ...(writeBack ? { [Attribute.writeBack]: '1' } : {}),
         },
       });
       this.#expose(record.id);
@@ -186,6 +188,13 @@ export class Disks {
     );
   }
 
+  /** Whether its writes may complete before they are durable. Off: nothing is held back at the end. */
+  async setWriteBack(name: string, on: boolean): Promise<DiskView> {
+    return await this.#switch(name, 'writeBack', on, (record) =>
+      this.#ports.exposure.setWriteBack(record),
+    );
+  }
+
   /** Hosts are sent there, those with a session after they were asked to log out; null: served here again. */
   async setRedirect(name: string, to: RedirectRule | null): Promise<DiskView> {
     const rule = to === null ? null : checkedRedirect(to.address, to.permanent);
@@ -196,18 +205,18 @@ export class Disks {
 
   async #switch(
     name: string,
-    key: 'writeProtected' | 'hostProtect',
+    key: 'writeProtected' | 'hostProtect' | 'writeBack',
     on: boolean,
-    apply: (record: DiskRecord) => void,
+    apply: (record: DiskRecord) => void | Promise<void>,
   ): Promise<DiskView> {
     return await this.#change(name, key, on ? '1' : '', apply);
   }
 
   async #change(
     name: string,
-    key: 'writeProtected' | 'hostProtect' | 'redirect',
+    key: 'writeProtected' | 'hostProtect' | 'writeBack' | 'redirect',
     value: string,
-    apply: (record: DiskRecord) => void,
+    apply: (record: DiskRecord) => void | Promise<void>,
   ): Promise<DiskView> {
     return await this.#verbs.run(async () => {
       const record = this.#living(name);
@@ -215,7 +224,7 @@ export class Disks {
         ...old,
         [Attribute[key]]: value,
       }));
-      apply(changed);
+      await apply(changed);
       this.#ports.log.info({ disk: record.name, [key]: value }, 'disk changed');
       return this.#view(changed);
     });

@@ -52,6 +52,8 @@ export const Attribute = {
   removable: 'removable',
   /** `1`: hosts may protect it from writing by a mode page. */
   hostProtect: 'hostProtect',
+  /** `1`: writes may complete before they are durable (WCE=1). */
+  writeBack: 'writeBack',
   /** Where hosts are sent instead; see redirects.ts. */
   redirect: 'redirect',
   /** `1`: of a snapshot, that it is a target now. */
@@ -62,6 +64,8 @@ export const lun = 0;
 
 interface Exposed {
   readonly device: AttachedDisk;
+  /** Of its record, whether in force or not. */
+  writeBack: boolean;
   readonly target: OfferedTarget;
   /** The gate in force; replaced as a whole. */
   readonly door: { gate: Gate; redirect: RedirectRule | null };
@@ -93,7 +97,7 @@ export function chapOf(record: TargetRecord): ChapSettings {
 
 export function isOn(
   record: DiskRecord,
-  key: 'writeProtected' | 'removable' | 'hostProtect',
+  key: 'writeProtected' | 'removable' | 'hostProtect' | 'writeBack',
 ): boolean {
   return record.attributes[Attribute[key]] === '1';
 }
@@ -112,6 +116,8 @@ export interface ExposurePorts {
   /** Where those of the disk with this id are kept. */
   reservations(id: string): ReservationStore;
   pool(record: DiskRecord): PoolView;
+  /** Whether writes to the disk with this id may be held back; off resolves when nothing is. */
+  writeBack(id: string, on: boolean): Promise<void>;
   /** Makes what the disk with this id holds irretrievable. */
   erase(id: string): Promise<unknown>;
 }
@@ -122,6 +128,8 @@ export class Exposure {
   readonly #exposed = new Map<string, Exposed>();
   /** Of disks that are being imported. */
   readonly #reserved = new Set<string>();
+  /** The power fails: no disk writes back. */
+  #suspended = false;
 
   constructor(ports: ExposurePorts) {
     this.#ports = ports;
@@ -146,7 +154,11 @@ export class Exposure {
   /** Offer a disk to hosts. `sanitize`: they may erase it. */
   add(volume: Volume, sanitize: boolean): void {
     const { record } = volume;
-    this.#add(volume, record.name, {
+    const writeBack = isOn(record, 'writeBack');
+    // On never waits for anything.
+    if (writeBack) void this.#ports.writeBack(record.id, true);
+    this.#add(volume, record.name, writeBack, {
+      writeBack: writeBack && !this.#suspended,
       writeProtected: isOn(record, 'writeProtected'),
       removable: isOn(record, 'removable'),
       hostProtect: isOn(record, 'hostProtect'),
@@ -156,14 +168,15 @@ export class Exposure {
 
   /** Offer a snapshot, which nobody can write to. */
   addSnapshot(volume: Volume, alias: string): void {
-    const fixed = { removable: false, hostProtect: false, sanitize: false };
-    this.#add(volume, alias, { writeProtected: true, ...fixed });
+    const fixed = { removable: false, hostProtect: false, sanitize: false, writeBack: false };
+    this.#add(volume, alias, false, { writeProtected: true, ...fixed });
   }
 
   #add(
     volume: Volume,
     alias: string,
-    options: Pick<AttachOptions, 'writeProtected' | 'removable' | 'hostProtect' | 'sanitize'>,
+    writeBack: boolean,
+    options: Omit<AttachOptions, 'pool' | 'erase'>,
   ): void {
     const { record } = volume;
     assert(!this.#exposed.has(record.id), 'a disk is offered once');
@@ -184,7 +197,7 @@ export class Exposure {
       chap: () => door.gate.chap,
       redirect: () => door.redirect,
     });
-    this.#exposed.set(record.id, { device, target, door });
+    this.#exposed.set(record.id, { device, writeBack, target, door });
     target.scsi.add(lun, device, this.#ports.reservations(record.id));
   }
 
@@ -214,6 +227,28 @@ export class Exposure {
 
   setHostProtect(record: DiskRecord): void {
     this.#of(record).device.setHostProtect(isOn(record, 'hostProtect'));
+  }
+
+  /** Hosts hear of WCE=1 before a write is held back, and of WCE=0 when none is any more. */
+  async setWriteBack(record: DiskRecord): Promise<void> {
+    const exposed = this.#of(record);
+    const on = isOn(record, 'writeBack');
+    exposed.writeBack = on;
+    if (on) exposed.device.showWriteBack(!this.#suspended);
+    await this.#ports.writeBack(record.id, on);
+    if (!on) exposed.device.showWriteBack(false);
+  }
+
+  get writeBackDisks(): number {
+    return [...this.#exposed.values()].filter(({ writeBack }) => writeBack).length;
+  }
+
+  /** Nothing is held back, or may be again: said before that begins, after that has ended. */
+  suspendWriteBack(suspended: boolean): void {
+    this.#suspended = suspended;
+    for (const { device, writeBack } of this.#exposed.values()) {
+      device.showWriteBack(writeBack && !suspended);
+    }
   }
 
   /** Holds from the next login on; living sessions are asked to log out, so that they come there. */

@@ -66,6 +66,8 @@ export const limits = {
   shutdownMs: 60_000,
   /** Cache for blocks read: smaller thrashes on one sequential stream. */
   cacheMinBytes: 16 * 1024 ** 2,
+  /** Memory for write-back: smaller holds nothing long enough to die young. */
+  writeBackMinBytes: 16 * 1024 ** 2,
 } as const;
 
 const installationDigits = 8;

@@ -1,7 +1,7 @@
 /**
  * petald: reads the configuration, starts the daemon, says so, and stops on SIGTERM, SIGINT or
- * SIGHUP: cleanly on the first, at once on the second. Exit status: 0 clean shutdown, 1 cannot start
- * or failed, 2 wrong flag or configuration.
+ * SIGHUP: cleanly on the first, at once on the second. On SIGPWR the power is failing (power.ts). Exit
+ * status: 0 clean shutdown, 1 cannot start or failed, 2 wrong flag or configuration.
  */
 
 import type { Daemon } from './compose.ts';
@@ -68,6 +68,7 @@ class Shutdown {
   readonly #log: Log;
   #asked: keyof typeof signals | null = null;
   #askedAt = 0;
+  #powerFails = false;
   #daemon: Daemon | null = null;
 
   constructor(log: Log) {
@@ -75,10 +76,22 @@ class Shutdown {
     for (const signal of Object.keys(signals) as (keyof typeof signals)[]) {
       process.on(signal, () => this.#hear(signal));
     }
+    process.on('SIGPWR', () => {
+      this.#powerFails = true;
+      if (this.#daemon !== null) this.#powerFailing(this.#daemon);
+    });
+  }
+
+  /** `petal power restored` takes it back. */
+  #powerFailing(daemon: Daemon): void {
+    daemon.power.failing().catch((err: unknown) => {
+      this.#log.fatal({ err }, 'the power is failing and not all that is held back can be written');
+    });
   }
 
   closes(daemon: Daemon): void {
     this.#daemon = daemon;
+    if (this.#powerFails) this.#powerFailing(daemon);
     if (this.#asked !== null) void this.#close(daemon);
   }
 

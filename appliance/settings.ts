@@ -29,6 +29,7 @@ export interface Config {
   /** Null: the lesser of 20 GiB and half of the free space. */
   readonly storeSizeBytes: number | null;
   readonly cacheBytes: number;
+  readonly writeBackBytes: number;
   /** Hosts of thin disks are warned when less than this share of the store is free, 0…1; 0: never. */
   readonly warnFreeShare: number;
   readonly iqnBase: string;
@@ -75,6 +76,12 @@ function toAddress(value: string): Address {
 function toCacheBytes(value: string): number {
   const bytes = parseSize(value);
   if (bytes < limits.cacheMinBytes) throw new SizeError('too small');
+  return bytes;
+}
+
+function toWriteBackBytes(value: string): number {
+  const bytes = parseSize(value);
+  if (bytes < limits.writeBackMinBytes) throw new SizeError('too small');
   return bytes;
 }
 
@@ -140,6 +147,14 @@ export const settings = {
     byDefault: '256MiB',
     schema: text,
     check: toCacheBytes,
+  },
+  writeBackMemory: {
+    flag: '--write-back-memory <SIZE>',
+    describe: 'memory for what disks with write-back hold back, all together',
+    allowed: `${sizeForms}; at least ${formatSize(limits.writeBackMinBytes)}`,
+    byDefault: '256MiB',
+    schema: text,
+    check: toWriteBackBytes,
   },
   warnFree: {
     flag: '--warn-free <SHARE>',

@@ -3,6 +3,7 @@
  */
 import type { Alarm } from './alarms.ts';
 import type { HostFacts } from './host.ts';
+import type { PowerView } from './power.ts';
 
 export interface StoreStatus {
   readonly path: string;
@@ -37,6 +38,7 @@ export interface Status {
   readonly iscsi: readonly string[];
   readonly api: string;
   readonly store: StoreStatus;
+  readonly power: PowerView;
   readonly disks: number;
   readonly snapshots: number;
   /** What needs somebody's attention. */

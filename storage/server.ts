@@ -29,10 +29,14 @@ import { type SnapshotRecord, snapshotAsDisk } from './volume/snapshot.ts';
 import type { Begin } from './volume/stream-format.ts';
 import { exportFrom, type ImportTarget, importInto } from './volume/transfer.ts';
 import type { DiskRecord, Volume } from './volume/volume.ts';
+import type { WriteBackStats } from './volume/write-back.ts';
+import { ImagesWriteBack } from './volume/write-back-images.ts';
 
 export interface StorageOptions {
   /** Memory for reads; default 256 MiB. */
   readonly cacheBytes?: number | undefined;
+  /** Memory for what disks with write-back have not written yet, together; default 256 MiB. */
+  readonly writeBackBytes?: number | undefined;
   readonly log?: Log | undefined;
 }
 
@@ -67,6 +71,7 @@ export interface StorageStatus {
   /** Held by removed disks that can still be restored; part of `used`. */
   readonly removed: number;
   readonly stats: BlocksStats;
+  readonly writeBack: WriteBackStats;
 }
 
 export class StorageServer {
@@ -78,7 +83,9 @@ export class StorageServer {
   readonly catalog: Catalog;
   readonly #label: Label;
   readonly #disk: Disk;
-  readonly #blocks: Store;
+  /** The store, and what stands before it. */
+  readonly #store: Store;
+  readonly #blocks: ImagesWriteBack;
   readonly #embedded: EmbeddedDirectory;
   readonly #volumes = new Map<string, OpenVolume>();
   readonly #failure: Failure;
@@ -93,6 +100,7 @@ export class StorageServer {
     this.catalog = parts.catalog;
     this.#label = parts.label;
     this.#disk = parts.disk;
+    this.#store = parts.store;
     this.#blocks = parts.blocks;
     this.#embedded = parts.embedded;
     this.#failure = parts.failure;
@@ -146,22 +154,23 @@ export class StorageServer {
     options: StorageOptions,
     created: boolean,
   ): Promise<StorageServer> {
-    const { log = silentLog, cacheBytes } = options;
+    const { log = silentLog, cacheBytes, writeBackBytes } = options;
     const failure = new Failure(log);
     const disk = new ObservedDisk(raw, (error) => failure.set(error));
     const label = await readLabel(disk, (message) => log.warn({ store: disk.name }, message));
     if (label === null) throw new StorageError('CORRUPT', `${disk.name} has lost its label`);
     const directoryArea = areaOf(disk, label.directory);
     const embedded = await openEmbedded(directoryArea, { storeId: label.storeId, log });
-    const blocks = await openBlocks(
+    const store = await openBlocks(
       { disk: areaOf(disk, label.log), ...ports },
       { log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
     );
+    const blocks = new ImagesWriteBack({ store, clock: ports.clock, log }, writeBackBytes);
+    failure.listen((error) => blocks.fail(error));
     try {
       const catalog = await Catalog.open({ directory: embedded, blocks, ...ports, log });
-      const { clock } = ports;
-      const parts = { created, label, disk, embedded, blocks, catalog, failure, clock, log };
-      return new StorageServer(parts);
+      const shared = { created, label, disk, embedded, store, blocks, catalog, failure };
+      return new StorageServer({ ...shared, clock: ports.clock, log });
     } catch (error) {
       await blocks.close();
       throw error;
@@ -248,8 +257,32 @@ export class StorageServer {
     let removed = 0;
     for (const record of this.catalog.removed()) removed += this.used(record);
     const { size } = this.#label;
-    const stats = this.#blocks.stats();
-    return { path: this.#disk.name, size, capacity, used, reserved, free, removed, stats };
+    const stats = this.#store.stats();
+    const writeBack = this.#blocks.stats();
+    const { name: path } = this.#disk;
+    return { path, size, capacity, used, reserved, free, removed, stats, writeBack };
+  }
+
+  /**
+   * Whether writes to a disk may complete in memory (write-back.ts). Off: all that was written is
+   * durable when it resolves. Kept nowhere: the caller asks for it again at the next start.
+   */
+  async setWriteBack(id: string, on: boolean): Promise<void> {
+    await this.#blocks.setWriteBack(this.volume(id).record.ref, on);
+  }
+
+  /** The power is failing: everything is written through. Resolves when all is durable. */
+  async suspendWriteBack(): Promise<void> {
+    await this.#blocks.suspend();
+  }
+
+  /** Acknowledged and not written yet. */
+  get dirtyBytes(): number {
+    return this.#blocks.stats().dirty * 4096;
+  }
+
+  resumeWriteBack(): void {
+    this.#blocks.resume();
   }
 
   /** Why nothing is written any more, or null. */
@@ -298,6 +331,8 @@ export class StorageServer {
       case 'removed':
         this.#volumes.get(record.id)?.end();
         this.#volumes.delete(record.id);
+        // It can be restored, so what is in memory belongs to it; should it fail, the store has failed.
+        this.#blocks.setWriteBack(record.ref, false).catch(() => {});
         break;
       case 'purged':
         break; // Its volume went when it was removed.
@@ -319,7 +354,8 @@ interface Parts {
   readonly label: Label;
   readonly disk: Disk;
   readonly embedded: EmbeddedDirectory;
-  readonly blocks: Store;
+  readonly store: Store;
+  readonly blocks: ImagesWriteBack;
   readonly catalog: Catalog;
   readonly failure: Failure;
   readonly clock: Clock;

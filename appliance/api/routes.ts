@@ -9,6 +9,7 @@ import type { Discovery } from '../discovery.ts';
 import type { DiskView } from '../disk-view.ts';
 import type { Disks } from '../disks.ts';
 import { PetalError } from '../errors.ts';
+import type { Power } from '../power.ts';
 import type { SnapshotVerbs } from '../snapshots.ts';
 import type { SessionView, Status } from '../status.ts';
 import type { Transfers } from '../transfers.ts';
@@ -23,6 +24,7 @@ export interface Control {
   readonly snapshots: SnapshotVerbs;
   readonly transfers: Transfers;
   readonly discovery: Discovery;
+  readonly power: Power;
   status(): Status;
   sessions(): SessionView[];
   /** False: no such session. */
@@ -39,6 +41,7 @@ export function routes(api: FastifyInstance, control: Control): void {
   accessRoutes(api, control.disks);
   chapRoutes(api, control.disks, control.discovery);
   sessionRoutes(api, control);
+  powerRoutes(api, control.power);
 }
 
 function diskRoutes(api: FastifyInstance, { disks, snapshots }: Control): void {
@@ -72,8 +75,8 @@ function diskRoutes(api: FastifyInstance, { disks, snapshots }: Control): void {
     '/disks/:name',
     { schema: { params, body: schemas.ChangeBody, response } },
     async ({ params: { name }, body }) => {
-      const { name: to, size, force, writeProtected, hostProtect, redirect } = body;
-      const given = [to, size, writeProtected, hostProtect, redirect].filter(
+      const { name: to, size, force, writeProtected, hostProtect, writeBack, redirect } = body;
+      const given = [to, size, writeProtected, hostProtect, writeBack, redirect].filter(
         (value) => value !== undefined,
       );
       if (given.length === 1 && (force === undefined || size !== undefined)) {
@@ -82,10 +85,11 @@ function diskRoutes(api: FastifyInstance, { disks, snapshots }: Control): void {
         if (writeProtected !== undefined)
           return await disks.setWriteProtected(name, writeProtected);
         if (redirect !== undefined) return await disks.setRedirect(name, redirect);
+        if (writeBack !== undefined) return await disks.setWriteBack(name, writeBack);
         if (hostProtect !== undefined) return await disks.setHostProtect(name, hostProtect);
       }
       const text =
-        'body: give one of name, writeProtected, hostProtect, redirect, or size with perhaps force';
+        'body: give one of name, writeProtected, hostProtect, writeBack, redirect, or size with perhaps force';
       throw new PetalError('INVALID', text);
     },
   );
@@ -188,5 +192,17 @@ function sessionRoutes(api: FastifyInstance, control: Control): void {
       if (control.kick(id)) return { id };
       throw new PetalError('NOT_FOUND', `there is no session '${id}'`);
     },
+  );
+}
+
+/** Both may be said again and again. */
+function powerRoutes(api: FastifyInstance, power: Power): void {
+  const response = { 200: schemas.Power };
+  api.get('/power', { schema: { querystring: schemas.NoQuery, response } }, async () => power.view);
+  api.post<{ Body: Static<typeof schemas.PowerBody> }>(
+    '/power',
+    { schema: { body: schemas.PowerBody, response } },
+    async ({ body: { state } }) =>
+      state === 'failing' ? await power.failing() : await power.restored(),
   );
 }

@@ -29,6 +29,7 @@ export const CreateBody = Type.Object(
     writeProtected: Type.Optional(Type.Boolean()),
     removable: Type.Optional(Type.Boolean()),
     hostProtect: Type.Optional(Type.Boolean()),
+    writeBack: Type.Optional(Type.Boolean()),
     sanitize: Type.Optional(Type.Boolean()),
   },
   strict,
@@ -44,6 +45,7 @@ export const ChangeBody = Type.Object(
     force: Type.Optional(Type.Boolean()),
     writeProtected: Type.Optional(Type.Boolean()),
     hostProtect: Type.Optional(Type.Boolean()),
+    writeBack: Type.Optional(Type.Boolean()),
     redirect: Type.Optional(Type.Union([Redirect, Type.Null()])),
   },
   strict,
@@ -55,6 +57,13 @@ export const RemoveQuery = Type.Object(
   { force: Type.Optional(Name), snapshots: Flag, purge: Flag },
   strict,
 );
+export const PowerBody = Type.Object({ state: Type.Enum(['failing', 'restored']) }, strict);
+export const Power = Type.Object({
+  state: Type.String(),
+  disks: Type.Integer(),
+  dirty: Type.Integer(),
+});
+
 export const UndeleteBody = Type.Object({ as: Type.Optional(Name) }, strict);
 export const RuleBody = Type.Object(
   { host: Rule, readOnly: Type.Optional(Type.Boolean()), user: Type.Optional(Rule) },
@@ -113,6 +122,7 @@ export const Disk = Type.Object({
   writeProtected: Type.Boolean(),
   removable: Type.Boolean(),
   hostProtect: Type.Boolean(),
+  writeBack: Type.Boolean(),
   sanitize: Type.Boolean(),
   redirect: Type.Union([Redirect, Type.Null()]),
   created: Type.String(),

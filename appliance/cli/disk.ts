@@ -1,7 +1,7 @@
 /**
  * petal disk …: virtual disks.
  */
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import type { DiskView } from '../disk-view.ts';
 import { formatSize } from '../sizes.ts';
 import { ruleWords } from './access.ts';
@@ -20,6 +20,7 @@ export function diskCommands(program: Command): void {
   renameCommand(disk);
   protectCommands(disk);
   hostProtectCommand(disk);
+  setCommand(disk);
   redirectCommand(disk);
   removeCommand(disk);
   undeleteCommand(disk);
@@ -41,6 +42,7 @@ function createCommand(disk: Command): void {
     .option('--sector <BYTES>', '512 (default) or 4096: what hosts address', sectorArgument)
     .option('--write-protected', 'hosts may only read; see petal disk unprotect')
     .option('--host-protect', 'let hosts protect it from writing by a mode page (SWP)')
+    .option('--write-back', 'let writes complete before they are durable; see petal disk set')
     .option('--sanitize', 'seal it under a key of its own, so that hosts may erase it (SANITIZE)')
     .option('--removable', 'show hosts a removable medium, which they may eject')
     .action(async (name: string, size: number, _options, command: Command) => {
@@ -51,6 +53,7 @@ function createCommand(disk: Command): void {
           writeProtected?: true;
           removable?: true;
           hostProtect?: true;
+          writeBack?: true;
           sanitize?: true;
         }
       >();
@@ -62,6 +65,7 @@ function createCommand(disk: Command): void {
         ...(options.writeProtected ? { writeProtected: true } : {}),
         ...(options.removable ? { removable: true } : {}),
         ...(options.hostProtect ? { hostProtect: true } : {}),
+        ...(options.writeBack ? { writeBack: true } : {}),
         ...(options.sanitize ? { sanitize: true } : {}),
       });
       const kind = made.reserved ? 'reserved' : 'thin';
@@ -142,6 +146,7 @@ function printDisk(disk: DiskView): void {
     ['kind', disk.reserved ? 'reserved: room for all of it is promised' : 'thin'],
     ['sectors', `${disk.sectorBytes} bytes`],
     ['medium', mediumOf(disk)],
+    ['writes', disk.writeBack ? 'write-back: durable when flushed' : 'durable when they complete'],
     ['hosts may', hostsMay(disk)],
     ['redirect', redirectWords(disk)],
     ['target', disk.iqn],
@@ -194,6 +199,31 @@ function hostProtectCommand(disk: Command): void {
       const changed = await Client.find(options.data).call<DiskView>('PATCH', path, body);
       const may = changed.hostProtect ? 'may' : 'may not';
       answer(options, changed, `hosts ${may} protect ${changed.name} from writing now`);
+    });
+}
+
+function setCommand(disk: Command): void {
+  withGlobals(disk.command('set'))
+    .description('change how a virtual disk works')
+    .argument('<NAME>')
+    .addOption(
+      new Option(
+        '--write-back <ON>',
+        'let writes complete before they are durable (WCE=1): faster, and a crash may lose what ' +
+          'was not flushed',
+      )
+        .choices(['on', 'off'])
+        .makeOptionMandatory(),
+    )
+    .action(async (name: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { writeBack: string }>();
+      const path = `/disks/${part(name)}`;
+      const body = { writeBack: options.writeBack === 'on' };
+      const changed = await Client.find(options.data).call<DiskView>('PATCH', path, body);
+      const how = changed.writeBack
+        ? 'may complete before they are durable'
+        : 'are durable when they complete';
+      answer(options, changed, `writes to ${changed.name} ${how} now`);
     });
 }
 

@@ -10,6 +10,7 @@ import { CliError, ExitStatus } from './client.ts';
 import { cloneCommand, templateCommands } from './clone.ts';
 import { diskCommands } from './disk.ts';
 import { withGlobals } from './options.ts';
+import { powerCommands } from './power.ts';
 import { printError } from './print.ts';
 import { sessionCommands } from './session.ts';
 import { snapshotCommands } from './snapshot.ts';
@@ -32,6 +33,7 @@ function makeProgram(): Command {
   accessCommands(program);
   chapCommands(program);
   sessionCommands(program);
+  powerCommands(program);
   statusCommand(program);
   program.addHelpText(
     'after',

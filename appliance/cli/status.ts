@@ -43,6 +43,11 @@ function daemonFields(status: Status): [string, Cell][] {
       'promised',
       `${formatSize(store.provisioned)} to hosts, ${(store.overcommit * 100).toFixed(0)} % of what can be filled`,
     ],
+    [
+      'power',
+      `${status.power.state}, ${formatSize(status.power.dirty)} held back by ` +
+        `${status.power.disks} disks with write-back`,
+    ],
     ...status.alarms.map(({ message }): [string, Cell] => ['ALARM', message]),
     ['disks', `${status.disks}, ${status.snapshots} snapshots`],
     ['sessions', status.sessions],

@@ -45,10 +45,20 @@ export const limits = {
   cacheBytes: 256 * 1024 * 1024,
   /** The cache grows by slabs, so that a small store never touches the whole budget. */
   cacheSlabBytes: 1024 * 1024,
+  /** Blocks looked at for one that may leave the cache: some ten microseconds at most. */
+  cacheSteps: 1024,
   /** Consecutive blocks read in one disk call. */
   readRunBlocks: 64,
   /** Disk calls in flight for reads; more wait their turn. */
   readsInFlight: 64,
+  /** Blocks that a stream has read before anything is read ahead of it. */
+  aheadAfterBlocks: 16,
+  /** Blocks read ahead of one stream: what a disk delivers in some milliseconds. */
+  aheadBlocks: 512,
+  /** Disk calls in flight that read ahead, each at most a segment: bounds their buffers. */
+  aheadsInFlight: 8,
+  /** With so many demand reads in flight or waiting nothing is read ahead. */
+  aheadPressure: 32,
   /** Disk calls in flight while the map is loaded. */
   loadsInFlight: 16,
 
@@ -101,3 +111,4 @@ assert(limits.groupEagerBlocks <= limits.groupEntries);
 assert(limits.snapshotSpaces <= limits.groupEntries);
 assert(limits.cacheSlabBytes % limits.blockBytes === 0);
 assert(limits.spaceBlocksMax <= 2 ** 48);
+assert(limits.aheadPressure <= limits.readsInFlight);

@@ -3,6 +3,9 @@
  * before anybody sees it, and kept in the cache.
  *
  * A read in flight holds its segment, so that the segment is not filled anew under it.
+ *
+ * Who reads ahead (map/read-ahead.ts) never makes a demand read wait in line: beside it nothing is
+ * begun once demand reads are many, and a demand read of what is on its way takes it when it comes.
  */
 
 import { crc32c } from '../base/crc32c.ts';
@@ -23,6 +26,24 @@ export interface Run {
   /** Who wrote it, and its checksum, of each block. */
   readonly epochs: readonly number[];
   readonly crcs: readonly number[];
+  /** Whether the cache is to have them. */
+  readonly keep: boolean;
+}
+
+/** Blocks of one space, in ascending order inside one segment, that nobody waits for yet. */
+export interface Ahead {
+  readonly epochs: readonly number[];
+  readonly blocks: readonly number[];
+  readonly addresses: readonly number[];
+  readonly crcs: readonly number[];
+}
+
+/** Such blocks on their way. */
+interface Coming {
+  /** Addresses of the first and the last. */
+  readonly first: number;
+  readonly last: number;
+  readonly waiting: Waiting[];
 }
 
 interface Waiting {
@@ -39,8 +60,16 @@ export class LogReader {
   readonly #log: Log;
   readonly cache: BlockCache;
   readonly #waiting: Waiting[] = [];
+  readonly #coming: Coming[] = [];
+  /** Buffers of reads ahead that are not in use. */
+  readonly #buffers: Buffer[] = [];
   #inFlight = 0;
+  /** Told when nothing is read ahead any more. */
+  #stopped: (() => void) | null = null;
   badBlocks = 0;
+  /** Disk calls, and those of them that read ahead. */
+  calls = 0;
+  callsAhead = 0;
 
   constructor(disk: Disk, segments: Segments, ring: Ring, cache: BlockCache, log: Log) {
     this.#disk = disk;
@@ -48,6 +77,11 @@ export class LogReader {
     this.#ring = ring;
     this.cache = cache;
     this.#log = log;
+  }
+
+  /** Whether the block at `address` is in memory. */
+  has(address: number): boolean {
+    return this.#ring.holds(segmentOf(address)) !== null || this.cache.has(address);
   }
 
   /** Copy the block at `address` if it is in memory. */
@@ -61,8 +95,78 @@ export class LogReader {
   read(run: Run, into: Uint8Array, at: number, done: Waiter): void {
     // Held from now on, not from when its turn comes: the address must stay what it is.
     this.#segments.hold(segmentOf(run.address));
-    this.#waiting.push({ run, into, at, done });
-    this.#start();
+    const read = { run, into, at, done };
+    const coming = this.#coming.find(
+      ({ first, last }) => run.address >= first && run.address <= last,
+    );
+    if (coming !== undefined) coming.waiting.push(read);
+    else {
+      this.#waiting.push(read);
+      this.#start();
+    }
+  }
+
+  get busy(): boolean {
+    return this.#inFlight > 0;
+  }
+
+  get mayReadAhead(): boolean {
+    const { aheadPressure, aheadsInFlight } = limits;
+    if (this.#stopped !== null) return false;
+    return this.#inFlight < aheadPressure && this.#coming.length < aheadsInFlight;
+  }
+
+  /** Read into the cache. What cannot be read or does not match is left to whoever wants it. */
+  readAhead(ahead: Ahead): void {
+    const { addresses } = ahead;
+    const [first, last] = [addresses[0]!, addresses.at(-1)!];
+    const coming: Coming = { first, last, waiting: [] };
+    this.#coming.push(coming);
+    this.#segments.hold(segmentOf(first));
+    this.calls += 1;
+    this.callsAhead += 1;
+    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(limits.segmentBytes);
+    const ended = (): void => {
+      this.#buffers.push(buffer);
+      this.#segments.letGo(segmentOf(first));
+      this.#coming.splice(this.#coming.indexOf(coming), 1);
+      for (const read of coming.waiting) this.#arrived(read);
+      if (this.#coming.length === 0) this.#stopped?.();
+    };
+    const bytes = buffer.subarray(0, (last - first + 1) * limits.blockBytes);
+    this.#disk.read(first * limits.blockBytes, bytes).then(() => {
+      this.#keep(ahead, buffer);
+      ended();
+    }, ended);
+  }
+
+  /** Nothing is read ahead from now on; resolves when nothing is on its way. */
+  async stop(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#stopped = resolve;
+      if (this.#coming.length === 0) resolve();
+    });
+  }
+
+  #keep({ epochs, blocks, addresses, crcs }: Ahead, buffer: Buffer): void {
+    for (let index = 0; index < blocks.length; index += 1) {
+      const at = (addresses[index]! - addresses[0]!) * limits.blockBytes;
+      if (!matches(epochs[index]!, blocks[index]!, crcs[index]!, buffer, at)) continue;
+      this.cache.insert(addresses[index]!, buffer, at);
+    }
+  }
+
+  /** What a read waited for is there, or will not come. */
+  #arrived(read: Waiting): void {
+    const { run, into, at, done } = read;
+    for (let index = run.crcs.length - 1; index >= 0; index -= 1) {
+      if (this.copy(run.address + index, into, at + index * limits.blockBytes)) continue;
+      this.#waiting.push(read);
+      this.#start();
+      return;
+    }
+    this.#segments.letGo(segmentOf(run.address));
+    done.complete(null);
   }
 
   #start(): void {
@@ -70,6 +174,7 @@ export class LogReader {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       this.#inFlight += 1;
+      this.calls += 1;
       const { run, into, at } = next;
       const bytes = into.subarray(at, at + run.crcs.length * limits.blockBytes);
       this.#disk.read(run.address * limits.blockBytes, bytes).then(
@@ -96,7 +201,7 @@ export class LogReader {
       const from = at + index * limits.blockBytes;
       const block = run.block + index;
       if (matches(run.epochs[index]!, block, run.crcs[index]!, into, from)) {
-        this.cache.insert(run.address + index, into, from);
+        if (run.keep) this.cache.insert(run.address + index, into, from);
       } else bad += 1;
     }
     if (bad === 0) return null;

@@ -2,6 +2,9 @@
  * The segments written last, whole in memory: the open one is filled here, groups are written to
  * disk from here, and reads of recent blocks are answered from here. A buffer takes a new segment
  * when all its groups are on disk, the oldest first.
+ *
+ * No block is here and in the cache: reads are answered here first, and what was not read from disk
+ * is not cached. When a segment leaves, its blocks that were asked for meanwhile go to the cache.
  */
 import assert from 'node:assert/strict';
 import { limits } from '../base/limits.ts';
@@ -19,7 +22,12 @@ export class SegmentBuffer {
   segment = 0;
   /** Groups in it that are not known to be on disk, and 1 while it is being filled. */
   busy = 0;
+  /** How often each block was asked for, up to 3. */
+  readonly asked = new Uint8Array(limits.blocksPerSegment);
 }
+
+/** Takes over the block `from[at…]` of a segment that leaves, which was asked for `count` times. */
+export type Heir = (address: number, from: Uint8Array, at: number, count: number) => void;
 
 export class Ring {
   readonly #max: number;
@@ -28,9 +36,13 @@ export class Ring {
   #order: SegmentBuffer[] = [];
   /** Segment → buffer number + 1; 0: not in memory. */
   readonly #index: Uint16Array;
+  readonly #heir: Heir;
   #idle = 0;
+  /** Several reads of one block in a row, sector by sector, are one. */
+  #last = 0;
 
-  constructor(segments: number, recentBytes: number) {
+  constructor(segments: number, recentBytes: number, heir: Heir = () => {}) {
+    this.#heir = heir;
     const wanted = Math.floor(recentBytes / limits.segmentBytes);
     this.#max = Math.min(Math.max(wanted, limits.recentSegmentsMin), 65_535);
     this.#index = new Uint16Array(segments + 1);
@@ -43,12 +55,25 @@ export class Ring {
 
   open(segment: number): SegmentBuffer {
     const buffer = this.#vacant();
-    if (buffer.segment !== 0) this.#index[buffer.segment] = 0;
+    if (buffer.segment !== 0) {
+      this.#index[buffer.segment] = 0;
+      this.#bequeath(buffer);
+    }
+    buffer.asked.fill(0);
     buffer.segment = segment;
     buffer.busy = 1;
     this.#index[segment] = this.#buffers.indexOf(buffer) + 1;
     this.#order.push(buffer);
     return buffer;
+  }
+
+  #bequeath({ segment, bytes, asked }: SegmentBuffer): void {
+    for (let slot = 0; slot < asked.length; slot += 1) {
+      const count = asked[slot]!;
+      if (count === 0) continue;
+      const address = segment * limits.blocksPerSegment + slot;
+      this.#heir(address, bytes, slot * limits.blockBytes, count);
+    }
   }
 
   #vacant(): SegmentBuffer {
@@ -80,8 +105,12 @@ export class Ring {
   copy(address: number, into: Uint8Array, at: number): boolean {
     const number = this.#index[segmentOf(address)]!;
     if (number === 0) return false;
-    const from = slotOf(address) * limits.blockBytes;
-    this.#buffers[number - 1]!.bytes.copy(into, at, from, from + limits.blockBytes);
+    const slot = slotOf(address);
+    const from = slot * limits.blockBytes;
+    const { bytes, asked } = this.#buffers[number - 1]!;
+    bytes.copy(into, at, from, from + limits.blockBytes);
+    if (address !== this.#last && asked[slot]! < 3) asked[slot]! += 1;
+    this.#last = address;
     return true;
   }
 

@@ -7,6 +7,7 @@
  * filled store needs (a space with single blocks far apart costs a page for each). Kept back: segments
  * for the cleaner, for checkpoints and for deletes.
  */
+import assert from 'node:assert/strict';
 import { limits } from '../base/limits.ts';
 import type { StoreUsage } from './blocks.ts';
 import type { Epoch } from './epochs.ts';
@@ -22,6 +23,9 @@ export class Account {
   physical = 0;
   #promised = 0;
   #pagesPromised = 0;
+  /** Set aside for writes that come later. */
+  #claimed = 0;
+  #claimedPages = 0;
   /** Who knows how many pages there are. */
   pagesOf: { readonly used: number } = { used: 0 };
 
@@ -35,7 +39,21 @@ export class Account {
 
   /** Whether so many more blocks and pages fit. */
   fits(blocks: number, pages: number): boolean {
-    return this.physical + this.#promised + blocks + this.#excess(pages) <= this.capacity;
+    const counted = this.physical + this.#promised + this.#claimed;
+    return counted + blocks + this.#excess(pages + this.#claimedPages) <= this.capacity;
+  }
+
+  claim(blocks: number, pages: number): boolean {
+    if (!this.fits(blocks, pages)) return false;
+    this.#claimed += blocks;
+    this.#claimedPages += pages;
+    return true;
+  }
+
+  release(blocks: number, pages: number): void {
+    assert(blocks <= this.#claimed && pages <= this.#claimedPages, 'only what was claimed');
+    this.#claimed -= blocks;
+    this.#claimedPages -= pages;
   }
 
   #excess(more: number): number {
@@ -82,7 +100,7 @@ export class Account {
 
   usage(): StoreUsage {
     const used = Math.min(this.physical + this.#excess(0), this.capacity);
-    const reserved = Math.min(this.#promised, this.capacity - used);
+    const reserved = Math.min(this.#promised + this.#claimed, this.capacity - used);
     const free = this.capacity - used - reserved;
     return {
       capacity: this.capacity * limits.blockBytes,

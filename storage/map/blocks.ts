@@ -37,6 +37,25 @@ export interface StoreUsage {
   readonly free: number;
 }
 
+/** A write for which room was claimed. */
+export interface Redemption {
+  readonly ref: number;
+  readonly block: number;
+  readonly data: Uint8Array;
+  /** What it takes of the claim. */
+  readonly blocks: number;
+  readonly pages: number;
+}
+
+/** Room that is set aside in memory for writes that come later. A crash forgets it. */
+export interface Claims {
+  /** Room for so many blocks and map pages, of whatever space; false: there is none. */
+  claim(blocks: number, pages: number): boolean;
+  release(blocks: number, pages: number): void;
+  /** As `write`, and never NO_SPACE for want of room. The claim is used up unless it fails. */
+  redeem(write: Redemption, done: Done): void;
+}
+
 export interface Blocks {
   /** Make an empty space known; `reserved` blocks are promised to it. NO_SPACE, EXISTS. */
   create(ref: number, reserved: number): Promise<void>;
@@ -52,13 +71,14 @@ export interface Blocks {
   read(ref: number, block: number, count: number, into: Uint8Array, at: number, done: Done): void;
   /**
    * `data` (whole blocks) is copied before the call returns; later writes to the same block win.
-   * Completes when durable. NO_SPACE comes at once and changes nothing.
+   * Completes when durable; where the space may hold it back in memory (write-back), when it is in
+   * memory, unless `durable` is asked for. NO_SPACE comes at once and changes nothing.
    */
-  write(ref: number, block: number, data: Uint8Array, done: Done): void;
+  write(ref: number, block: number, data: Uint8Array, done: Done, durable?: boolean): void;
   /** The blocks read as zeros afterwards and are given back. Works on a full store. */
   unmap(ref: number, block: number, count: number, done: Done): void;
-  /** Durable: all that was accepted before. */
-  flush(done: Done): void;
+  /** Durable: all that was accepted before, of one space or of all. */
+  flush(done: Done, ref?: number): void;
 
   /**
    * Whether `block` is mapped, and for how many blocks (at most `count`, at least one) that holds; where

@@ -23,6 +23,12 @@ export interface ChangePorts {
   readonly pump: () => void;
 }
 
+/** Blocks and map pages. */
+export interface Claim {
+  readonly blocks: number;
+  readonly pages: number;
+}
+
 export const unknownSpace = (ref: number): StorageError =>
   new StorageError('NOT_FOUND', `there is no space ${ref}`);
 
@@ -56,15 +62,25 @@ export class WriteOperation implements Operation {
   readonly #done: Done;
   readonly #fetch: Fetch;
   #data: Uint8Array;
+  /** Room that was set aside for it. */
+  readonly #claim: Claim | null;
   /** Blocks staged; -1: not admitted yet. */
   #staged = -1;
 
-  constructor(ports: ChangePorts, ref: number, block: number, data: Uint8Array, done: Done) {
+  constructor(
+    ports: ChangePorts,
+    ref: number,
+    block: number,
+    data: Uint8Array,
+    done: Done,
+    claim: Claim | null = null,
+  ) {
     this.#ports = ports;
     this.#ref = ref;
     this.#block = block;
     this.#data = data;
     this.#done = done;
+    this.#claim = claim;
     this.#fetch = new Fetch(ports.content.pages, () => this.#missing(), ports.pump);
   }
 
@@ -91,7 +107,7 @@ export class WriteOperation implements Operation {
     if (!this.#fetch.ready()) return 'load';
     const count = this.#data.length / limits.blockBytes;
     if (this.#staged < 0) {
-      if (!this.#admitted(epoch, count)) return this.#refuse(noSpace());
+      if (this.#claim === null && !this.#admitted(epoch, count)) return this.#refuse(noSpace());
       this.#staged = 0;
     }
     const atomic = count > 1 && inOneRun(this.#block, count);
@@ -104,6 +120,7 @@ export class WriteOperation implements Operation {
       if (atomic) writer.together(some);
       this.#stage(epoch, some);
     }
+    if (this.#claim !== null) content.account.release(this.#claim.blocks, this.#claim.pages);
     writer.await(this.#done);
     writer.kick();
     return 'done';

@@ -28,7 +28,7 @@ import {
 } from '../log/superblock.ts';
 import { LogWriter } from '../log/writer.ts';
 import { Account } from './account.ts';
-import type { Blocks } from './blocks.ts';
+import type { Blocks, Claims } from './blocks.ts';
 import { Checkpointer } from './checkpoint.ts';
 import { Cleaner } from './cleaner.ts';
 import { Content } from './content.ts';
@@ -69,7 +69,7 @@ export interface BlocksOptions {
   readonly log?: Log;
 }
 
-export type Store = Blocks & Images & { stats(): BlocksStats };
+export type Store = Blocks & Claims & Images & { stats(): BlocksStats };
 
 /** Lay out an empty store. What was on the disk is lost. Durable when it resolves. INVALID. */
 export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<void> {
@@ -189,12 +189,21 @@ interface Recovered {
   readonly log: Log;
 }
 
+/** Blocks in memory: those read from disk, and those written last. */
+function memoryFor(options: BlocksOptions, segments: number): { cache: BlockCache; ring: Ring } {
+  const { cacheBytes = limits.cacheBytes, recentBytes = limits.recentBytes } = options;
+  const cache = new BlockCache(cacheBytes);
+  const ring = new Ring(segments, recentBytes, (address, from, at, count) =>
+    cache.insert(address, from, at, count - 1),
+  );
+  return { cache, ring };
+}
+
 function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovered): StoreParts {
   const { disk, clock } = ports;
   const { storeId, superblock, content, places, scanned, hooks, log } = recovered;
   const { segments, account } = content;
-  const ring = new Ring(segments.count, options.recentBytes ?? limits.recentBytes);
-  const cache = new BlockCache(options.cacheBytes ?? limits.cacheBytes);
+  const { cache, ring } = memoryFor(options, segments.count);
   const { incarnation } = superblock;
   const writer = new LogWriter(
     { disk, clock, segments, ring, storeId, incarnation },

@@ -25,6 +25,9 @@ export interface BlocksStats {
   readonly mapLoads: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
+  /** Disk calls that read blocks, and those of them that read ahead. */
+  readonly reads: number;
+  readonly readsAhead: number;
   /** Reads of disk whose checksum did not match. */
   readonly badBlocks: number;
   /** Operations that wait for room now. */

@@ -13,7 +13,7 @@ import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
 import type { LogReader, Run } from '../log/reader.ts';
 import type { LogWriter } from '../log/writer.ts';
-import type { Blocks, BlockUsage, Done, Extent, StoreUsage } from './blocks.ts';
+import type { Blocks, BlockUsage, Claims, Done, Extent, Redemption, StoreUsage } from './blocks.ts';
 import {
   branchSpace,
   createSpace,
@@ -33,13 +33,16 @@ import type { Content } from './content.ts';
 import type { Epoch } from './epochs.ts';
 import type { Difference, Images } from './images.ts';
 import type { Keeper } from './keeper.ts';
+import { MapPlaces } from './map-places.ts';
 import type { Operation, Operations } from './operations.ts';
 import { leafFanout, leafOf, leafWords, type Page } from './page.ts';
 import type { Missing } from './pages.ts';
+import { ReadAhead } from './read-ahead.ts';
 import type { Removals } from './removals.ts';
 import type { Room } from './room.ts';
 import { difference, exclusive } from './sharing.ts';
 import type { BlocksStats } from './stats.ts';
+import { WholeRead } from './whole-read.ts';
 
 export interface StoreParts {
   readonly clock: Clock;
@@ -58,13 +61,17 @@ export interface StoreParts {
   readonly recovery: { readonly groups: number; readonly bytes: number };
 }
 
-export class LogStore implements Blocks, Images {
+export class LogStore implements Blocks, Claims, Images {
   readonly #parts: StoreParts;
+  readonly #ahead: ReadAhead;
+  readonly #places: MapPlaces;
   #closing = false;
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
     const { writer, operations, keeper, conditioner } = parts;
+    this.#places = new MapPlaces(parts.content);
+    this.#ahead = new ReadAhead(parts.reader, this.#places);
     writer.settled = () => {
       operations.pump();
       keeper.wake();
@@ -160,7 +167,8 @@ export class LogStore implements Blocks, Images {
     const { reader, writer, content } = this.#parts;
     const epoch = content.space(ref);
     if (epoch === undefined) return false;
-    for (let index = 0; index < count; index += 1) {
+    // From the end: of what is being read ahead the end comes last, and blocks are not copied twice.
+    for (let index = count - 1; index >= 0; index -= 1) {
       const to = at + index * limits.blockBytes;
       const leaf = content.trees.leaf(epoch, leafOf(block + index));
       if (leaf === undefined) return false;
@@ -170,19 +178,22 @@ export class LogStore implements Blocks, Images {
         into.fill(0, to, to + limits.blockBytes);
       } else if (!writer.durableAt(address) || !reader.copy(address, into, to)) return false;
     }
+    this.#ahead.saw(ref, block, count);
     return true;
   }
 
   read(ref: number, block: number, count: number, into: Uint8Array, at: number, done: Done): void {
     const whole = new WholeRead(done);
-    this.#read({ ref, block, count, into, at }, 0, whole);
+    const keep = !this.#ahead.passes(ref, block, count);
+    this.#read({ ref, block, count, into, at, keep }, 0, whole);
     whole.started();
+    this.#ahead.saw(ref, block, count);
   }
 
   /** Read from number `index` of the blocks on; where a page of the map is missing, later. */
   #read(wanted: WantedBlocks, from: number, whole: WholeRead): void {
     const { reader, writer, content } = this.#parts;
-    const { ref, block, count, into, at } = wanted;
+    const { ref, block, count, into, at, keep } = wanted;
     const epoch = content.space(ref);
     if (epoch === undefined) {
       whole.part().complete(unknownSpace(ref));
@@ -203,7 +214,7 @@ export class LogStore implements Blocks, Images {
       } else if (reader.copy(address, into, to)) {
         if (!writer.durableAt(address)) writer.awaitAt(address, whole.part());
       } else {
-        const run = this.#run(leaf!.words, block + index, count - index, address);
+        const run = this.#run(leaf!.words, block + index, count - index, address, keep);
         reader.read(run, into, to, whole.part());
         index += run.crcs.length;
         continue;
@@ -228,7 +239,7 @@ export class LogStore implements Blocks, Images {
   }
 
   /** The blocks of one leaf from `block` on that one disk call can read. */
-  #run(words: Uint32Array, block: number, count: number, address: number): Run {
+  #run(words: Uint32Array, block: number, count: number, address: number, keep: boolean): Run {
     const epochs: number[] = [];
     const crcs: number[] = [];
     const first = block % leafFanout;
@@ -239,12 +250,28 @@ export class LogStore implements Blocks, Images {
       epochs.push(words[word + 1]!);
       crcs.push(words[word + 2]!);
     }
-    return { block, address, epochs, crcs };
+    return { block, address, epochs, crcs, keep };
   }
 
   write(ref: number, block: number, data: Uint8Array, done: Done): void {
     checkRange(block, data.length / limits.blockBytes);
     this.#push(new WriteOperation(this.#parts, ref, block, data, done));
+  }
+
+  claim(blocks: number, pages: number): boolean {
+    const { content, writer } = this.#parts;
+    // Nothing is promised by a store that has failed.
+    return writer.failure === null && content.account.claim(blocks, pages);
+  }
+
+  release(blocks: number, pages: number): void {
+    this.#parts.content.account.release(blocks, pages);
+  }
+
+  redeem(write: Redemption, done: Done): void {
+    const { ref, block, data } = write;
+    checkRange(block, data.length / limits.blockBytes);
+    this.#push(new WriteOperation(this.#parts, ref, block, data, done, write));
   }
 
   unmap(ref: number, block: number, count: number, done: Done): void {
@@ -310,8 +337,10 @@ export class LogStore implements Blocks, Images {
   async close(): Promise<void> {
     assert(!this.#closing, 'a store is closed once');
     this.#closing = true;
-    const { operations, keeper, conditioner, removals, writer } = this.#parts;
+    const { operations, keeper, conditioner, removals, reader, writer } = this.#parts;
     await operations.idle();
+    await this.#places.stop();
+    await reader.stop();
     await conditioner.stop();
     await removals.stop();
     if (writer.failure !== null) throw writer.failure;
@@ -342,6 +371,8 @@ export class LogStore implements Blocks, Images {
       mapLoads: content.pages.loads,
       cacheHits: reader.cache.hits,
       cacheMisses: reader.cache.misses,
+      reads: reader.calls,
+      readsAhead: reader.callsAhead,
       badBlocks: reader.badBlocks + cleaner.badBlocks,
       waiting: operations.count,
       failed: writer.failure !== null,
@@ -372,32 +403,8 @@ interface WantedBlocks {
   readonly count: number;
   readonly into: Uint8Array;
   readonly at: number;
-}
-
-/** A read of several parts: told once, when the last has ended, with the first error. */
-class WholeRead {
-  readonly #done: Done;
-  #pending = 1;
-  #error: StorageError | null = null;
-
-  constructor(done: Done) {
-    this.#done = done;
-  }
-
-  part(): Done {
-    this.#pending += 1;
-    return { complete: (error) => this.#ended(error) };
-  }
-
-  started(): void {
-    this.#ended(null);
-  }
-
-  #ended(error: StorageError | null): void {
-    this.#error ??= error;
-    this.#pending -= 1;
-    if (this.#pending === 0) this.#done.complete(this.#error);
-  }
+  /** Whether the cache is to have them. */
+  readonly keep: boolean;
 }
 
 /** `leaf` is the first at or behind the one that has `block`. */

@@ -245,7 +245,7 @@ export class Catalog {
     this.#shelf.put(next, revision, change);
     await trim(this.#ports, ref, gone.from, gone.to);
     if (record.reserved) await this.#ports.blocks.reserve(ref, gone.reserved);
-    await flushed(this.#ports.blocks);
+    await flushed(this.#ports.blocks, ref);
     await this.#shelf.commit(
       [{ key: keys.intent(id), modified: revision }],
       [{ key: keys.intent(id), value: null }],

@@ -164,12 +164,13 @@ export class Flattener {
       }
       run.next += step;
       if (run.next - noted >= limits.flattenNoteBlocks) {
-        await flushed(blocks);
+        await flushed(blocks, record.ref);
         noted = run.next;
         if (!run.cancelled) await catalog.setFlatten(id, { next: noted, bytesPerSecond });
       }
     }
-    await flushed(blocks);
+    const { ref } = catalog.get(id)!;
+    await flushed(blocks, ref);
     await catalog.setFlatten(id, 'done');
   }
 }

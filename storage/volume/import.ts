@@ -246,7 +246,7 @@ export class Importer {
       unwritten: (block, count) => ports.blocks.extent(disk.ref, block, count),
       finish: (digest) =>
         serial.run(async () => {
-          await flushed(ports.blocks);
+          await flushed(ports.blocks, disk.ref);
           return await finish(digest);
         }),
       undo: () => serial.run(() => this.#undo(begun)),

@@ -101,13 +101,13 @@ function isTakenName(value: unknown): value is { key: string; id: string } {
 /** Drop a space if it is there, after everything that was accepted for it has ended. */
 export async function dropSpace(blocks: Blocks, ref: number): Promise<void> {
   if (!blocks.refs().includes(ref)) return;
-  await flushed(blocks);
+  await flushed(blocks, ref);
   await blocks.drop(ref);
 }
 
-export function flushed(blocks: Blocks): Promise<void> {
+export function flushed(blocks: Blocks, ref: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    blocks.flush({ complete: (error) => (error === null ? resolve() : reject(error)) });
+    blocks.flush({ complete: (error) => (error === null ? resolve() : reject(error)) }, ref);
   });
 }
 

@@ -44,10 +44,30 @@ export const limits = {
   streamPieceBytes: 256 * 1024,
   /** Records of an import being written at once: they keep a group commit full. */
   importsInFlight: 8,
+  /** Memory for acknowledged blocks of disks with write-back, all of them together, unless it is set. */
+  writeBackBytes: 256 * 1024 * 1024,
+  /** It grows by slabs, so that nobody pays for what is not used. */
+  writeBackSlabBytes: 1024 * 1024,
+  /** What is overwritten or unmapped within this time need never reach the log. */
+  writeBackAgeMs: 30_000,
+  /** What is due so much later goes along, in the same groups. */
+  writeBackSlackMs: 1_000,
+  /** Blocks given to the store at once (4 MiB): some tens of groups, well below what it lets wait. */
+  writeBackFlightBlocks: 1024,
+  /** Blocks given to the store before others get their turn: well below a millisecond. */
+  writeBackTurnBlocks: 128,
+  /** After a refusal (no segment could be freed) the store is left alone for so long. */
+  writeBackRetryMs: 1_000,
+  /** Map pages for which room is claimed with a chunk: the two leaves that it may lie in and a page above. */
+  writeBackChunkPages: 3,
+  /** Changes that wait while a cut is made hold at most so much; more is BUSY. */
+  heldBytes: 64 * 1024 * 1024,
   /** Extents looked at before others get their turn. */
   extentsPerTurn: 1024,
 } as const;
 
 assert.equal(limits.zeroPieceBytes % blockBytes, 0);
 assert.equal(limits.diskBytesMax % blockBytes, 0);
+assert.equal(limits.writeBackSlabBytes % blockBytes, 0);
+assert(limits.atomicBytes / blockBytes <= 16, 'blocks of a chunk are bits of a mask');
 assert(limits.diskBytesMax <= Number.MAX_SAFE_INTEGER);

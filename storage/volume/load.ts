@@ -71,12 +71,12 @@ async function resolveIntents(ports: LoadPorts): Promise<void> {
       case 'trim':
         await trim(ports, intent.ref, intent.from, intent.to);
         await blocks.reserve(intent.ref, intent.reserved);
-        await flushed(blocks);
+        await flushed(blocks, intent.ref);
         break;
       case 'revert':
         await blocks.revert(intent.ref, intent.from);
         await blocks.reserve(intent.ref, intent.reserved);
-        await flushed(blocks);
+        await flushed(blocks, intent.ref);
         break;
       case 'spaces':
         for (const ref of intent.refs) await dropSpace(blocks, ref);

@@ -131,7 +131,7 @@ export class Maker {
     try {
       const promised = promisedBlocks(record);
       await this.#purger.withSpace(promised * blockBytes, () => space(ref, promised));
-      await flushed(this.#ports.blocks);
+      await flushed(this.#ports.blocks, ref);
     } catch (error) {
       await this.#undo(record, began);
       throw error;

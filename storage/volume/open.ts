@@ -6,8 +6,8 @@
  *   meanwhile whoever else writes there waits in order (locks.ts).
  * - Reads never wait: a block changes whole, by one write, so a reader gets each block before or
  *   after it, never between.
- * - Data is copied before a call returns; a write completes when it is durable, there is no cache of
- *   unwritten data here.
+ * - Data is copied before a call returns; a write completes when the blocks below say so: when it is
+ *   durable, or with write-back (write-back.ts) when it is in memory.
  */
 import assert from 'node:assert/strict';
 import { StorageError } from '../base/errors.ts';
@@ -178,31 +178,31 @@ export class OpenVolume implements Volume, WriteHost {
     });
   }
 
-  write(offset: number, data: Uint8Array, done: Done): void {
+  write(offset: number, data: Uint8Array, done: Done, durable = false): void {
     if (this.#refused(offset, data.length, done)) return;
     if (!whole(offset, data.length)) {
-      this.#writePart(offset, data, done);
+      this.#writePart(offset, data, done, durable);
       return;
     }
     const first = offset / blockBytes;
     const last = first + data.length / blockBytes - 1;
     if (this.locks.count === 0 || !this.locks.overlaps(first, last)) {
-      new WholeWrite(this, first, data, false, null, done).submit();
+      new WholeWrite(this, first, data, false, null, done, durable).submit();
       return;
     }
     const copy = new Uint8Array(data);
     this.locks.acquire(first, last, (lock) => {
-      new WholeWrite(this, first, copy, true, lock, done).submit();
+      new WholeWrite(this, first, copy, true, lock, done, durable).submit();
     });
   }
 
   flush(done: Done): void {
     if (this.#ended) done.complete(new StorageError('NOT_FOUND', 'the disk is removed'));
-    else this.blocks.flush(done);
+    else this.blocks.flush(done, this.ref);
   }
 
   /** Sectors that leave a block incomplete: the rest of the block is read, then it is written whole. */
-  #writePart(offset: number, data: Uint8Array, done: Done): void {
+  #writePart(offset: number, data: Uint8Array, done: Done, durable = false): void {
     const end = offset + data.length;
     const first = firstBlock(offset);
     const last = lastBlock(end);
@@ -212,8 +212,8 @@ export class OpenVolume implements Volume, WriteHost {
     buffer.set(data, skip);
     this.locks.acquire(first, last, (lock) => {
       const write = (error: StorageError | null): void => {
-        if (error === null) new WholeWrite(this, first, buffer, true, lock, done).submit();
-        else this.#fail(lock, error, done);
+        if (error !== null) this.#fail(lock, error, done);
+        else new WholeWrite(this, first, buffer, true, lock, done, durable).submit();
       };
       this.changes.whenNone(lock, () => this.#fillEdges(first, buffer, skip, to, write));
     });

@@ -50,13 +50,13 @@ export class SealedBlocks implements Blocks {
     });
   }
 
-  write(ref: number, block: number, data: Uint8Array, done: Done): void {
+  write(ref: number, block: number, data: Uint8Array, done: Done, durable?: boolean): void {
     const sealed = new Uint8Array(data.length);
     for (let at = 0; at < data.length; at += blockBytes) {
       const cipher = createCipheriv(algorithm, this.#key, tweakOf(block + at / blockBytes));
       sealed.set(cipher.update(data.subarray(at, at + blockBytes)), at);
     }
-    this.#blocks.write(ref, block, sealed, done);
+    this.#blocks.write(ref, block, sealed, done, durable);
   }
 
   #open(block: number, count: number, into: Uint8Array, at: number): void {
@@ -88,8 +88,8 @@ export class SealedBlocks implements Blocks {
     this.#blocks.unmap(ref, block, count, done);
   }
 
-  flush(done: Done): void {
-    this.#blocks.flush(done);
+  flush(done: Done, ref?: number): void {
+    this.#blocks.flush(done, ref);
   }
 
   extent(ref: number, block: number, count: number): Promise<Extent> {

@@ -342,7 +342,7 @@ export class Snapshots {
     );
     await blocks.revert(ref, from);
     if (more < 0) await blocks.reserve(ref, reserved);
-    await flushed(blocks);
+    await flushed(blocks, ref);
     await shelf.commit([{ key: intent, modified: revision }], [{ key: intent, value: null }]);
     return shelf.put(reverted, revision, 'reverted');
   }

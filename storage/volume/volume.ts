@@ -73,8 +73,11 @@ export interface Volume {
   /** Copy to `into[at…]` if that needs no waiting; else false and nothing was promised. */
   readNow(offset: number, length: number, into: Uint8Array, at: number): boolean;
   read(offset: number, length: number, into: Uint8Array, at: number, done: Done): void;
-  /** `data` is copied before the call returns. Completes when durable. NO_SPACE. */
-  write(offset: number, data: Uint8Array, done: Done): void;
+  /**
+   * `data` is copied before the call returns. Completes when durable, with write-back when it is in
+   * memory unless `durable` is asked for. NO_SPACE.
+   */
+  write(offset: number, data: Uint8Array, done: Done, durable?: boolean): void;
   /** What was completed before is durable at completion. */
   flush(done: Done): void;
   /** Whole blocks in the range are given back; the rest of the range is zeroed. Reads as zeros. */

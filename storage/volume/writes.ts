@@ -39,6 +39,8 @@ export class WholeWrite implements Done, Change {
   /** The data are a copy of our own. */
   #owned: boolean;
   #lock: Lock | null;
+  /** Not before it is durable, whatever the disk may hold back. */
+  readonly #durable: boolean;
   #tried = 0;
   #waiting = false;
 
@@ -50,6 +52,7 @@ export class WholeWrite implements Done, Change {
     owned: boolean,
     lock: Lock | null,
     done: Done,
+    durable = false,
   ) {
     this.#host = host;
     this.first = block;
@@ -58,6 +61,7 @@ export class WholeWrite implements Done, Change {
     this.#owned = owned;
     this.#lock = lock;
     this.#done = done;
+    this.#durable = durable;
   }
 
   submit(): void {
@@ -70,7 +74,7 @@ export class WholeWrite implements Done, Change {
     }
     this.#tried++;
     changes.add(this);
-    blocks.write(ref, this.first, data, this);
+    blocks.write(ref, this.first, data, this, this.#durable);
     if (this.#waiting) return;
     if (!this.#owned) this.#data = null;
     this.#letGo();

@@ -24,6 +24,7 @@ const plain = {
   removable: false,
   hostProtect: false,
   sanitize: false,
+  writeBack: false,
   pool: { free: () => 0, used: () => 0, warnBelowBytes: 0 },
   erase: async () => {},
 };

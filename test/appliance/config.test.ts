@@ -112,6 +112,7 @@ test('without flags and file the defaults hold, on loopback', async (t) => {
     storeSizeBytes: null,
     warnFreeShare: 0.2,
     cacheBytes: 256 * 1024 ** 2,
+    writeBackBytes: 256 * 1024 ** 2,
     iqnBase: 'iqn.2026-11.internal.petal',
     logLevel: 'info',
     wipe: false,

@@ -59,6 +59,7 @@ function offered(access: string, chap = '') {
     reservations: () => new MemoryReservationStore(),
     pool: () => ({ free: () => 0, used: () => 0, warnBelowBytes: 0 }),
     erase: async () => {},
+    writeBack: async () => {},
   });
   exposure.add(volumeOf(recordWith(access, chap)), false);
   return { server, exposure, target: server.targets.get(iqn)! };

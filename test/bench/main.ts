@@ -3,7 +3,7 @@
  * ours is) in one run on the same file system, with public tools, a round of each in turn.
  * Prints a Markdown table. Figures of shared machines move; ratios of the same round move less.
  * `--ram` measures the target without a store instead (ram.ts), `--neighbours` what one host can do to
- * another (neighbours.ts).
+ * another (neighbours.ts), `--write-back` what never reaches the log (write-back.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -27,6 +27,7 @@ import {
   WORKLOADS,
   type Workload,
 } from './workloads.ts';
+import { measureWriteBack } from './write-back.ts';
 
 const DEFAULT_ROUNDS = 7;
 const DEFAULT_SECONDS = 2;
@@ -36,6 +37,7 @@ const USAGE = `usage: npm run bench -- [options]
   --seconds S     about how long one measurement takes (default ${DEFAULT_SECONDS})
   --only TEXT     workloads whose name has TEXT (repeatable)
   --ram           the target alone over memory, beside tgt over memory, with our load generator
+  --write-back    what of a trace in which most blocks die young reaches the log
   --neighbours    a host's latency while another floods or never reads
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
 
@@ -46,6 +48,7 @@ async function main(): Promise<void> {
       seconds: { type: 'string', default: String(DEFAULT_SECONDS) },
       only: { type: 'string', multiple: true },
       ram: { type: 'boolean', default: false },
+      'write-back': { type: 'boolean', default: false },
       neighbours: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -59,6 +62,10 @@ async function main(): Promise<void> {
   const only = values.only;
   if (values.ram) {
     console.log(await compareRam({ rounds, seconds, only }));
+    return;
+  }
+  if (values['write-back']) {
+    console.log(await measureWriteBack());
     return;
   }
   if (values.neighbours) {

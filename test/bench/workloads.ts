@@ -71,6 +71,12 @@ export const WORKLOADS: readonly Workload[] = [
   qemu('4 KiB scattered reads, q32', Lun.hot, { ...READ, kib: 4, stride: STRIDE }),
   qemu('4 KiB sequential reads, q32', Lun.hot, { ...READ, kib: 4 }),
   qemu('4 KiB scattered reads, q1', Lun.hot, { ...READ, kib: 4, queueDepth: 1, stride: STRIDE }),
+  qemu('4 KiB sequential reads, q8, four times the cache', Lun.cold, {
+    ...READ,
+    kib: 4,
+    queueDepth: 8,
+  }),
+  qemu('64 KiB sequential reads, q1', Lun.cold, { ...READ, kib: 64, queueDepth: 1 }),
   qemu('64 KiB sequential reads, q32', Lun.cold, { ...READ, kib: 64 }),
   qemu('256 KiB sequential reads, q8', Lun.cold, { ...READ, kib: 256, queueDepth: 8 }),
   qemu('64 KiB sequential durable writes, q32', Lun.cold, { ...WRITE, kib: 64 }),

@@ -1,6 +1,7 @@
 /**
- * `npm run durability -- --rounds 50 [--seed N]`: no acknowledged write is lost over kill -9, and no
- * sector is torn. Prints the seed first; exit status 0 when nothing was lost or torn.
+ * `npm run durability -- --rounds 50 [--seed N] [--write-back]`: no acknowledged write is lost over
+ * kill -9, with write-back none that was flushed or had FUA, and no sector is torn. Prints the seed
+ * first; exit status 0 when nothing was lost or torn.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -15,6 +16,7 @@ async function main(): Promise<number> {
     options: {
       rounds: { type: 'string', default: '50' },
       seed: { type: 'string' },
+      'write-back': { type: 'boolean', default: false },
       'queue-depth': { type: 'string', default: String(QUEUE_DEPTH) },
     },
   });
@@ -22,10 +24,12 @@ async function main(): Promise<number> {
     rounds: positive('--rounds', values.rounds),
     seed: values.seed === undefined ? randomInt(2 ** 31) : positive('--seed', values.seed),
     queueDepth: positive('--queue-depth', values['queue-depth']),
+    writeBack: values['write-back'],
   };
   console.log(`durability: seed ${options.seed}, queue depth ${options.queueDepth}`);
   const daemon = await Daemon.start({ storeSize: STORE_SIZE });
   try {
+    if (options.writeBack) await daemon.petal('disk', 'set', 'disk0', '--write-back', 'on');
     const result = await runRounds(daemon, await daemon.disk(), options, (line) =>
       console.log(line),
     );

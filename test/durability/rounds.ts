@@ -7,13 +7,13 @@
  * calls and the simulated crash points show that.
  */
 
-import { write16 } from '../kit/cdb.ts';
+import { synchronizeCache10, write16 } from '../kit/cdb.ts';
 import type { Daemon, DiskInfo } from '../kit/daemon.ts';
 import { expectGood, type Initiator } from '../kit/initiator.ts';
 import { within } from '../kit/process.ts';
 import { SeededRandom } from '../kit/random.ts';
 import { ConnectionEnded } from '../kit/wire.ts';
-import { Finding, Ledger } from './ledger.ts';
+import { Finding, type IssuedWrite, Ledger } from './ledger.ts';
 import { readStamp, SECTOR_BYTES, writeStamp } from './stamp.ts';
 
 export interface DurabilityOptions {
@@ -22,6 +22,8 @@ export interface DurabilityOptions {
   readonly queueDepth?: number;
   /** How much of the disk is written; small, so that writes meet often. */
   readonly spanBytes?: number;
+  /** The disk has a volatile cache: only what was flushed, or written with FUA, must survive. */
+  readonly writeBack?: boolean;
 }
 
 export interface DurabilityResult {
@@ -60,6 +62,9 @@ class Trial {
   readonly #firstLba: number;
   readonly #diskTag: number;
   readonly #ledger = new Ledger();
+  readonly #writeBack: boolean;
+  /** Completed, and not flushed yet. */
+  #volatile: IssuedWrite[] = [];
   #lost = 0;
   #torn = 0;
   #details: string[] = [];
@@ -69,6 +74,7 @@ class Trial {
     this.#disk = disk;
     this.#random = new SeededRandom(options.seed);
     this.#queueDepth = options.queueDepth ?? QUEUE_DEPTH;
+    this.#writeBack = options.writeBack ?? false;
     this.#sectors = (options.spanBytes ?? SPAN_BYTES) / SECTOR_BYTES;
     this.#firstLba = this.#random.below(Math.floor(disk.size / SECTOR_BYTES) - this.#sectors);
     this.#diskTag = Number.parseInt(disk.naa.replace(/[^0-9a-f]/gi, '').slice(-8), 16) >>> 0;
@@ -86,6 +92,7 @@ class Trial {
       throw new Error(`the session ended before the kill:\n${this.#daemon.log}`);
     }
     await done;
+    this.#volatile = [];
     session.close();
     await this.#daemon.launch();
     await this.#verify(round);
@@ -107,15 +114,32 @@ class Trial {
         const stamp = { disk: this.#diskTag, lba: lba + index, sequence, round };
         writeStamp(data, index * SECTOR_BYTES, stamp);
       }
+      const held = this.#writeBack && !this.#random.chance(0.1);
       try {
-        const result = await session.command(write16(lba, sectors), { dataOut: data });
+        const cdb = write16(lba, sectors, this.#writeBack && !held);
+        const result = await session.command(cdb, { dataOut: data });
         expectGood(result, `WRITE of ${sectors} at ${lba}`);
+        this.#completed(issued, held);
+        if (this.#writeBack && this.#random.chance(0.03)) await this.#flush(session);
       } catch (error) {
         if (error instanceof ConnectionEnded) return;
         throw error;
       }
-      this.#ledger.acknowledge(issued);
     }
+  }
+
+  #completed(issued: IssuedWrite, held: boolean): void {
+    if (held) {
+      this.#ledger.complete(issued);
+      this.#volatile.push(issued);
+    } else this.#ledger.acknowledge(issued);
+  }
+
+  async #flush(session: Initiator): Promise<void> {
+    const covered = this.#volatile;
+    this.#volatile = [];
+    expectGood(await session.command(synchronizeCache10()), 'SYNCHRONIZE CACHE');
+    for (const issued of covered) this.#ledger.secure(issued);
   }
 
   async #verify(round: number): Promise<void> {

@@ -11,6 +11,7 @@ import { ImagesLoad } from '../sim/images-load.ts';
 import { SimRandom } from '../sim/random.ts';
 import { stamped, stampOf } from '../sim/store-history.ts';
 import { type Software, smallStore } from '../sim/store-load.ts';
+import { WriteBackLoad, type WriteBackSoftware } from '../sim/write-back-load.ts';
 import { staleGroups } from './stale-groups.ts';
 
 type Finder = (software: Software, directory: string) => Promise<string | null>;
@@ -95,6 +96,33 @@ const finders: Readonly<Record<string, Finder>> = {
     segments.completeCheckpoint();
     const both = `${after} then ${free()}`;
     return both === '2 then 1,2' ? null : `free were ${both}`;
+  },
+
+  /** Write-back at crashes. */
+  async 'write-back'(software, directory) {
+    const module = await import(join(directory, '..', 'volume', 'write-back.ts'));
+    const { WriteBack } = module as Pick<WriteBackSoftware, 'WriteBack'>;
+    for (let seed = 1; seed <= 12; seed += 1) {
+      const load = new WriteBackLoad({ ...software, WriteBack }, seed);
+      await load.run(8, 250);
+      if (load.wrong.length > 0) return `seed ${seed}: ${load.wrong[0]}`;
+    }
+    return null;
+  },
+
+  /** The cache by itself: an address is used for something else. */
+  async cache(_software, directory) {
+    const module = await import(join(directory, '..', 'log', 'cache.ts'));
+    const { BlockCache } = module as typeof import('../../storage/log/cache.ts');
+    const cache = new BlockCache(2 ** 20);
+    const into = new Uint8Array(4096);
+    for (const content of [1, 2]) {
+      cache.forget(256, 256);
+      cache.insert(300, new Uint8Array(4096).fill(content), 0);
+      cache.copy(300, into, 0);
+      if (into[0] !== content) return `the content was ${into[0]}, not ${content}`;
+    }
+    return null;
   },
 
   /** Snapshots, clones, rollbacks and removals against a model. */

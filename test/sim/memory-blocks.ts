@@ -11,8 +11,10 @@ import {
   type Blocks,
   type BlockUsage,
   blockBytes,
+  type Claims,
   type Done,
   type Extent,
+  type Redemption,
   type StoreUsage,
 } from '#storage/map/blocks.ts';
 import type { Images, SnapshotPair } from '#storage/map/images.ts';
@@ -31,14 +33,19 @@ interface Space {
   frozen?: boolean;
 }
 
-export class MemoryBlocks implements Blocks, Images {
+export class MemoryBlocks implements Blocks, Claims, Images {
   readonly spaces = new Map<number, Space>();
   /** Set: every later call that changes something fails with it. */
   failure: StorageError | null = null;
+  /** Set: what was claimed is refused with it, and nothing else. */
+  refusal: StorageError | null = null;
   /** Set: reads of these blocks (of any space) fail with MEDIUM_ERROR. */
   readonly damaged = new Set<number>();
   readonly #capacity: number;
   readonly #random: SeededRandom | null;
+  /** Blocks that are claimed; pages cost nothing here. */
+  claimed = 0;
+  claimedPages = 0;
   #pending: (() => void)[] = [];
   /** Accepted changes that reads do not see yet, in order. */
   readonly #unseen: (() => void)[] = [];
@@ -211,6 +218,37 @@ export class MemoryBlocks implements Blocks, Images {
       done.complete(full());
       return;
     }
+    this.#write(ref, block, data, done);
+  }
+
+  claim(blocks: number, pages: number): boolean {
+    if (this.failure !== null || blocks > this.#free()) return false;
+    this.claimed += blocks;
+    this.claimedPages += pages;
+    return true;
+  }
+
+  release(blocks: number, pages: number): void {
+    if (blocks > this.claimed || pages > this.claimedPages) throw new Error('never claimed');
+    this.claimed -= blocks;
+    this.claimedPages -= pages;
+  }
+
+  redeem(write: Redemption, done: Done): void {
+    if (this.failure !== null) {
+      done.complete(this.failure);
+      return;
+    }
+    if (this.refusal !== null) {
+      done.complete(this.refusal);
+      return;
+    }
+    this.release(write.blocks, write.pages);
+    this.#write(write.ref, write.block, write.data, done);
+  }
+
+  #write(ref: number, block: number, data: Uint8Array, done: Done): void {
+    const count = data.length / blockBytes;
     // A Buffer's own `slice` is no copy.
     const copy = new Uint8Array(data);
     this.#change(done, () => {
@@ -343,7 +381,7 @@ export class MemoryBlocks implements Blocks, Images {
   }
 
   #free(): number {
-    let free = this.#capacity - this.#holders.size;
+    let free = this.#capacity - this.#holders.size - this.claimed;
     for (const space of this.spaces.values()) free -= this.#outstanding(space);
     return free;
   }

@@ -73,6 +73,12 @@ export class SmallStore {
     );
   }
 
+  /** A read that is not waited for: `until` does. */
+  start(ref: number, block: number): Promise<StorageError | null> {
+    const into = new Uint8Array(4096);
+    return new Promise((complete) => this.blocks.read(ref, block, 1, into, 0, { complete }));
+  }
+
   /** The stamp of a block, 0 for zeros, -1 for anything else, or the error's code. */
   async read(ref: number, block: number): Promise<number | string> {
     const into = new Uint8Array(4096).fill(0xaa);

@@ -8,11 +8,14 @@
  */
 import test from 'ava';
 import type { StorageError } from '#storage/base/errors.ts';
+import { silentLog } from '#storage/base/log.ts';
 import type { Done } from '#storage/map/blocks.ts';
 import { rewrite } from '#storage/volume/flatten.ts';
 import { OpenVolume } from '#storage/volume/open.ts';
 import type { DiskRecord } from '#storage/volume/volume.ts';
+import { WriteBack } from '#storage/volume/write-back.ts';
 import { SeededRandom } from '#test/kit/random.ts';
+import { ManualClock } from '#test/sim/manual-clock.ts';
 import { MemoryBlocks } from '#test/sim/memory-blocks.ts';
 
 const sector = 512;
@@ -137,7 +140,7 @@ class Client {
     const stamp = ++this.#stamps;
     const data = stamped(stamp, count);
     const { done } = this.#begin(from, count, stamp);
-    this.#volume.write(from * sector, data, done);
+    this.#volume.write(from * sector, data, done, this.#random.chance(0.2));
     data.fill(0xee); // borrowed only until the call returned
   }
 
@@ -210,17 +213,25 @@ class Client {
   }
 }
 
+interface How {
+  readonly later: boolean;
+  readonly writeBack?: boolean;
+  readonly spoil?: (volume: OpenVolume) => void;
+}
+
 /** What waits for a promise goes on. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function run(
   random: SeededRandom,
-  later: boolean,
-  spoil: (volume: OpenVolume) => void,
+  { later, writeBack = false, spoil = () => {} }: How,
 ): Promise<Client> {
   const blocks = new MemoryBlocks(later ? { random } : {});
   blocks.spaces.set(1, { content: new Map(), reserved: 0 });
-  const volume = new OpenVolume(record(), blocks, noSpace);
+  const clock = new ManualClock();
+  const cached = new WriteBack({ store: blocks, clock, log: silentLog }, 2 ** 20);
+  void cached.setWriteBack(1, writeBack);
+  const volume = new OpenVolume(record(), writeBack ? cached : blocks, noSpace);
   spoil(volume);
   const client = new Client(volume, random);
   for (let action = 0; action < 300; action++) {
@@ -228,6 +239,7 @@ async function run(
     while (client.inFlight > 0 && random.chance(0.45)) if (!blocks.step()) break;
     if (random.chance(0.3)) await turn();
     if (client.inFlight > 48) blocks.settle();
+    if (random.chance(0.05)) clock.advance(random.between(1, 31_000));
   }
   for (let left = 0; client.inFlight > 0 && left < 1000; left++) {
     blocks.settle();
@@ -238,13 +250,20 @@ async function run(
   return client;
 }
 
-for (const later of [true, false]) {
-  test(`random calls in flight, completing ${later ? 'later' : 'at once'}`, async (t) => {
+const hows: readonly [string, How][] = [
+  ['completing later', { later: true }],
+  ['completing at once', { later: false }],
+  ['with write-back, the store completing later', { later: true, writeBack: true }],
+  ['with write-back, the store completing at once', { later: false, writeBack: true }],
+];
+
+for (const [what, how] of hows) {
+  test(`random calls in flight, ${what}`, async (t) => {
     const random = new SeededRandom();
     t.log(`seed ${random.seed}`);
     const total = { read: 0, readNow: 0, write: 0, unmap: 0, zero: 0, caw: 0, miss: 0, rewrite: 0 };
     for (let round = 0; round < 60; round++) {
-      const client = await run(random, later, () => {});
+      const client = await run(random, how);
       t.deepEqual(client.faults, [], `seed ${random.seed} round ${round}`);
       for (const key of Object.keys(total) as (keyof typeof total)[]) {
         total[key] += client.counts[key];
@@ -275,7 +294,8 @@ for (const [what, spoil] of spoils) {
   test(`without ${what} the registers see it`, async (t) => {
     let faults = 0;
     for (let seed = 1; seed <= 20; seed++) {
-      faults += (await run(new SeededRandom(seed), true, spoil)).faults.length;
+      const client = await run(new SeededRandom(seed), { later: true, spoil });
+      faults += client.faults.length;
     }
     t.true(faults > 0);
   });
