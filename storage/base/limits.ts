@@ -81,6 +81,10 @@ export const limits = {
   snapshotSpaces: 160,
   /** Leaves visited by an unmap or drop before others get their turn. */
   leavesPerTurn: 64,
+  /** Sheets of the garbage file below which it is left as it is. */
+  garbageSheetsMin: 8,
+  /** The file is gone through for one more segment for each so many of its sheets. */
+  garbageSheetsPerSegment: 64,
   /** Segments compared before others get their turn when the cleaner picks. */
   segmentsPerTurn: 32_768,
 

@@ -58,6 +58,7 @@ export class Scan {
   #groups = 0;
   #bytes = 0;
   #badBlocks = 0;
+  #entered: (segment: number) => void = () => {};
 
   constructor(disk: Disk, storeId: Uint32Array, superblock: Superblock) {
     this.#disk = disk;
@@ -65,8 +66,12 @@ export class Scan {
     this.#superblock = superblock;
   }
 
-  /** Hand every group that counts to `apply`, in order. CORRUPT: acknowledged groups are gone. */
-  async run(apply: Apply): Promise<ScanResult> {
+  /**
+   * Hand every group that counts to `apply`, in order, and to `entered` each segment that was opened since the
+   * checkpoint, before its groups. CORRUPT: acknowledged groups are gone.
+   */
+  async run(apply: Apply, entered: (segment: number) => void = () => {}): Promise<ScanResult> {
+    this.#entered = entered;
     const start = this.#superblock.position;
     if (start !== null) await this.#follow(start, apply);
     return {
@@ -99,6 +104,7 @@ export class Scan {
         block = 1;
         this.#segmentSequence += 1;
         this.#chain.push(segment);
+        this.#entered(segment);
         continue;
       }
       if (!(await this.#acknowledged(segment, block, header.next))) break;

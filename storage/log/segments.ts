@@ -117,6 +117,8 @@ export class Segments {
 
   /** Called when a segment has become free. */
   released: () => void = () => {};
+  /** Called when a block has died. */
+  hole: (address: number) => void = () => {};
   /** Called while recovering, when a segment has lost its last live block. */
   emptied: (segment: number) => void = () => {};
 
@@ -269,6 +271,7 @@ export class Segments {
     assert(this.#live[segment]! > 0, 'a block dies once');
     this.#live[segment]! -= 1;
     this.#change(segment);
+    this.hole(address);
     const awaits = byCheckpoint ? this.#begun : this.#begun + 1;
     if (awaits > this.#awaits[segment]!) this.#awaits[segment] = awaits;
     if (this.#live[segment] === 0 && this.#state[segment] !== SegmentState.open) {

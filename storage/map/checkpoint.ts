@@ -11,6 +11,7 @@ import type { Clock } from '../base/clock.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EntryKind } from '../log/format.ts';
+import type { Garbage, ReadSheet } from '../log/garbage.ts';
 import { countsPerSheet, type LiveCounts } from '../log/segments.ts';
 import { type Superblock, writeSuperblock } from '../log/superblock.ts';
 import type { LogWriter } from '../log/writer.ts';
@@ -29,6 +30,7 @@ export interface CheckpointPorts {
   readonly content: Content;
   /** Where the sheets are. */
   readonly places: Places;
+  readonly garbage: Garbage;
 }
 
 /** What a checkpoint writes, as it was when it began. */
@@ -36,6 +38,7 @@ interface Cut {
   readonly pages: readonly Page[];
   readonly tables: readonly TableSheet[];
   readonly live: LiveCounts;
+  readonly garbage: ReturnType<Garbage['take']>;
   readonly epochs: readonly Uint32Array[];
   readonly spaces: number;
   readonly counters: Counters;
@@ -70,7 +73,11 @@ export class Checkpointer {
   get debtBlocks(): number {
     const { pages, segments, epochs } = this.#ports.content;
     const sheets =
-      pages.table.dirty + segments.changed + Math.ceil(epochs.byNumber.size / epochsPerSheet) + 1;
+      pages.table.dirty +
+      segments.changed +
+      this.#ports.garbage.changed +
+      Math.ceil(epochs.byNumber.size / epochsPerSheet) +
+      1;
     const blocks = Math.ceil((this.#ports.places.count + sheets) / sheetsPerBlock) + 1;
     return 2 * (pages.dirty + pages.pending + sheets + blocks) + this.pagesInDoubt;
   }
@@ -129,6 +136,7 @@ export class Checkpointer {
       pages: pages.take(),
       tables: table.take(),
       live: segments.beginCheckpoint(own),
+      garbage: this.#ports.garbage.take(),
       epochs: encodeEpochs(epochs),
       spaces: epochs.byRef.size,
       counters: {
@@ -191,7 +199,10 @@ export class Checkpointer {
   }
 
   async #sheets(cut: Cut): Promise<void> {
-    const { pageTable, live, epochs } = SheetKind;
+    const { pageTable, live, epochs, garbage } = SheetKind;
+    await this.#each(cut.garbage.sheets, ({ number, words }) => {
+      this.#sheet(garbage, number, new Uint8Array(words.buffer));
+    });
     await this.#each(cut.tables, (sheet) => {
       this.#sheet(pageTable, sheet.number, new Uint8Array(sheet.frozen.buffer));
       sheet.written();
@@ -199,6 +210,11 @@ export class Checkpointer {
     const changed = [...cut.live.changed.keys()].filter((number) => cut.live.changed[number] === 1);
     await this.#each(changed, (number) => this.#sheet(live, number, cut.live.sheet(number)));
     const { places } = this.#ports;
+    for (let number = cut.garbage.first - 1; ; number -= 1) {
+      const address = places.remove(garbage, number);
+      if (address === 0) break;
+      this.#replaced.push(address);
+    }
     const known = cut.epochs.map((words) => new Uint8Array(words.buffer));
     await this.#each(known.entries(), ([number, bytes]) => {
       if (!places.isEpochs(number, bytes)) this.#sheet(epochs, number, bytes);
@@ -232,11 +248,17 @@ export class Checkpointer {
   }
 
   /** The block at `address` is a sheet or a block of the newest checkpoint: the next one writes it anew. */
-  async rewrite(kind: SheetKind, number: number, address: number): Promise<void> {
+  async rewrite(
+    kind: SheetKind,
+    number: number,
+    address: number,
+    readSheets: ReadSheet,
+  ): Promise<void> {
     const { content, places } = this.#ports;
     if (places.get(kind, number)?.address !== address) return;
     if (kind === SheetKind.live) content.segments.changeSheet(number);
     else if (kind === SheetKind.epochs) places.forgetEpochs(number);
+    else if (kind === SheetKind.garbage) await this.#ports.garbage.again(number, readSheets);
     else {
       await content.pages.loadSheet(number);
       content.pages.table.change(number * idsPerSheet);

@@ -8,15 +8,23 @@
  * next checkpoint write them anew.
  */
 import type { Clock } from '../base/clock.ts';
+import { crc32c } from '../base/crc32c.ts';
 import { limits } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { Disk } from '../disk/disk.ts';
-import { type Entry, EntryKind, readEntries, readGroupHeader } from '../log/format.ts';
-import { blockWords } from '../log/frame.ts';
+import {
+  type Entry,
+  EntryKind,
+  entryIdentity,
+  readEntries,
+  readGroupHeader,
+} from '../log/format.ts';
+import { blockWords, wordsOf } from '../log/frame.ts';
+import { type Garbage, isHole, type ReadSheet } from '../log/garbage.ts';
 import { SegmentImage } from '../log/image.ts';
 import { matches } from '../log/reader.ts';
 import type { Ring } from '../log/ring.ts';
-import { SegmentState } from '../log/segments.ts';
+import { SegmentState, slotOf } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { Checkpointer } from './checkpoint.ts';
 import type { Content } from './content.ts';
@@ -35,6 +43,8 @@ export interface CleanerPorts {
   readonly ring: Ring;
   readonly room: Room;
   readonly checkpointer: Checkpointer;
+  readonly garbage: Garbage;
+  readonly readGarbage: ReadSheet;
   readonly log: Log;
 }
 
@@ -46,6 +56,8 @@ export class Cleaner {
   /** Made when it is first needed: a store with room never cleans. */
   #segment: SegmentImage | null = null;
   moved = 0;
+  /** Blocks passed over because the garbage file names them. */
+  holes = 0;
   cleaned = 0;
   badBlocks = 0;
 
@@ -56,6 +68,49 @@ export class Cleaner {
   get #image(): SegmentImage {
     this.#segment ??= new SegmentImage();
     return this.#segment;
+  }
+
+  /**
+   * Segments that are worth it, about `count` of them, of which the garbage file is known. The file is gone
+   * through once for many.
+   */
+  async next(count: number, urgent: boolean): Promise<number[]> {
+    const { garbage, readGarbage } = this.#ports;
+    const ready = this.#ready();
+    if (ready.length > 0) return ready.slice(0, count);
+    const many = Math.ceil(garbage.sheets / limits.garbageSheetsPerSegment);
+    const chosen = await this.pick(Math.max(count, many), urgent);
+    if (chosen.length === 0) return [];
+    await garbage.prepare(chosen, readGarbage);
+    const prepared = this.#ready();
+    // Where the file cannot be read the map knows as well, at a higher cost.
+    return (prepared.length > 0 ? prepared : chosen).slice(0, count);
+  }
+
+  /** Prepared and still to be cleaned. */
+  #ready(): number[] {
+    const { garbage, content } = this.#ports;
+    const ready: number[] = [];
+    for (const segment of garbage.prepared) {
+      if (this.#worth(segment)) ready.push(segment);
+      else garbage.forget(segment);
+    }
+    return ready.sort((a, b) => content.segments.live(a) - content.segments.live(b) || a - b);
+  }
+
+  #worth(segment: number): boolean {
+    const { segments } = this.#ports.content;
+    const live = segments.live(segment);
+    if (live === 0 || live >= limits.segmentContentBlocks) return false;
+    return segments.state(segment) === SegmentState.full;
+  }
+
+  /** Take out of the garbage file what counts no more, where that is much of it. */
+  async tidy(): Promise<void> {
+    const { garbage, readGarbage, content } = this.#ports;
+    if (!garbage.stale) return;
+    const { segments } = content;
+    await garbage.compact(readGarbage, (segment) => segments.live(segment) === 0);
   }
 
   /**
@@ -72,9 +127,8 @@ export class Cleaner {
       if (segment % limits.segmentsPerTurn === 0) {
         await new Promise<void>((resolve) => clock.soon(resolve));
       }
+      if (!this.#worth(segment)) continue;
       const live = segments.live(segment);
-      if (live === 0 || live >= limits.segmentContentBlocks) continue;
-      if (segments.state(segment) !== SegmentState.full) continue;
       const full = live / limits.segmentContentBlocks;
       const age = urgent ? 1 : now - segments.sequence(segment) + 1;
       const score = ((1 - full) * age) / (1 + full);
@@ -89,7 +143,7 @@ export class Cleaner {
 
   /** Move what is live. False: there is no room to go on before a checkpoint. */
   async clean(segment: number): Promise<boolean> {
-    const { disk, clock, ring, writer, room, content } = this.#ports;
+    const { disk, clock, ring, writer, room, content, garbage } = this.#ports;
     await new Promise<void>((resolve) => clock.soon(resolve));
     if (!room.forCleaner(1)) return false;
     content.segments.hold(segment);
@@ -105,12 +159,18 @@ export class Cleaner {
         }
         if (writer.failure !== null) throw writer.failure;
         if (!room.forCleaner(stride)) return false;
-        for (const entry of entries.slice(from, from + stride)) await this.#move(entry, segment);
+        for (const entry of entries.slice(from, from + stride)) {
+          // What is known to be a hole needs no look at the map.
+          const holes = garbage.holes(segment);
+          if (holes !== undefined && isHole(holes, slotOf(entry.address))) this.holes += 1;
+          else await this.#move(entry, segment);
+        }
       }
     } finally {
       content.segments.letGo(segment);
     }
     content.segments.cleaned(segment);
+    garbage.forget(segment);
     this.cleaned += 1;
     return true;
   }
@@ -154,6 +214,7 @@ export class Cleaner {
           entry.level as SheetKind,
           entry.block,
           entry.address,
+          this.#ports.readGarbage,
         );
         break;
       default:
@@ -169,7 +230,11 @@ export class Cleaner {
     await pages.loadSheet(Math.floor(id / idsPerSheet));
     const named = (): boolean => table.level(id) === level && table.address(id) === address;
     if (!named()) return;
-    await pages.load({ id, level, index });
+    // What the segment's image has need not be read once more.
+    const words = Uint32Array.from(wordsOf(this.#image.block(address)));
+    if (crc32c(new Uint8Array(words.buffer), entryIdentity(entry)) === table.crc(id)) {
+      pages.offer({ id, level, index }, words);
+    } else await pages.load({ id, level, index });
     const page = pages.get(id);
     if (page !== undefined && named()) pages.change(page);
   }

@@ -56,6 +56,35 @@ export class Keeper {
     this.#ended = this.#run();
   }
 
+  /**
+   * Clean up to `most` segments, those most worth it, although room is not short; returns how many were. What
+   * they held is free with the checkpoint that this ends with.
+   */
+  async clean(most: number): Promise<number> {
+    while (this.#awake) await this.#ended;
+    this.#awake = true;
+    const cleaned = this.#clean(most).finally(() => {
+      this.#awake = false;
+    });
+    this.#ended = cleaned.then(
+      () => {},
+      () => {},
+    );
+    return await cleaned;
+  }
+
+  async #clean(most: number): Promise<number> {
+    const { cleaner } = this.#ports;
+    const before = cleaner.cleaned;
+    for (let stuck = false; !stuck && !this.#stopping && cleaner.cleaned - before < most; ) {
+      const victims = await cleaner.next(most - (cleaner.cleaned - before), true);
+      stuck = victims.length === 0;
+      for (const segment of victims) if (!stuck) stuck = !(await cleaner.clean(segment));
+    }
+    await this.#checkpoint();
+    return cleaner.cleaned - before;
+  }
+
   /** Ends after what is under way, and writes a last checkpoint. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -80,7 +109,7 @@ export class Keeper {
     const { clock, writer, checkpointer, checkpointBytes, crowded, resume } = this.#ports;
     try {
       while (!this.#stopping && this.#due()) {
-        if (checkpointer.behindBytes >= checkpointBytes || crowded()) await checkpointer.run();
+        if (checkpointer.behindBytes >= checkpointBytes || crowded()) await this.#checkpoint();
         else await this.#makeRoom();
         resume();
         await new Promise<void>((resolve) => clock.soon(resolve));
@@ -93,14 +122,20 @@ export class Keeper {
     }
   }
 
+  async #checkpoint(): Promise<void> {
+    const { checkpointer, cleaner } = this.#ports;
+    await cleaner.tidy();
+    await checkpointer.run();
+  }
+
   /** One round: segments are cleaned, and a checkpoint makes them free. */
   async #makeRoom(): Promise<void> {
-    const { writer, segments, checkpointer, cleaner, room, starving, giveUp } = this.#ports;
+    const { writer, segments, cleaner, room, starving, giveUp } = this.#ports;
     const freeBefore = segments.free;
     const cleanedBefore = cleaner.cleaned;
     let stuck = false;
     while (!stuck && !this.#stopping && segments.coming < this.#wanted()) {
-      const victims = await cleaner.pick(batch, starving());
+      const victims = await cleaner.next(batch, starving());
       stuck = victims.length === 0;
       for (const segment of victims) {
         if (segments.coming >= this.#wanted()) break;
@@ -110,7 +145,7 @@ export class Keeper {
         }
       }
     }
-    await checkpointer.run();
+    await this.#checkpoint();
     const gained = segments.free > freeBefore || cleaner.cleaned > cleanedBefore;
     this.#fruitless = gained || !starving() ? 0 : this.#fruitless + 1;
     if (!gained && room.missing > 0) this.#idleAt = writer.blocks;

@@ -9,6 +9,7 @@ import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EntryKind, entryHead, identitySum } from '../log/format.ts';
 import { wordsOf } from '../log/frame.ts';
+import type { Garbage } from '../log/garbage.ts';
 import { segmentOf } from '../log/segments.ts';
 import type { Superblock } from '../log/superblock.ts';
 import { liveSheets } from './checkpoint.ts';
@@ -23,10 +24,12 @@ export async function loadCheckpoint(
   superblock: Superblock,
   content: Content,
   places: Places,
+  file: Garbage,
 ): Promise<void> {
   const loader = new Loader(disk, content);
   const live: SheetPlace[] = [];
   const epochs: SheetPlace[] = [];
+  const garbage: number[] = [];
   const blocks = superblock.blocks.map(({ address, crc }, number) => {
     const head = entryHead(EntryKind.checkpoint, 0, number);
     return { address, crc, identity: identitySum(head, number, 0, 0) };
@@ -38,10 +41,17 @@ export async function loadCheckpoint(
       loader.check(places.set(sheet) === 0, `two sheets ${sheet.number} of kind ${sheet.kind}`);
       if (sheet.kind === SheetKind.live) live.push(sheet);
       else if (sheet.kind === SheetKind.epochs) epochs.push(sheet);
+      else if (sheet.kind === SheetKind.garbage) garbage.push(sheet.number);
       else loader.check(sheet.kind === SheetKind.pageTable, `a sheet of kind ${sheet.kind}`);
     }
   }
   await loader.live(live);
+  if (garbage.length > 0) {
+    garbage.sort((a, b) => a - b);
+    const [first, next] = [garbage[0]!, garbage.at(-1)! + 1];
+    loader.check(next - first === garbage.length, 'the garbage file has a gap');
+    file.open(first, next);
+  }
   for (const address of places.addresses()) loader.born(address);
   for (const { address } of superblock.blocks) loader.born(address);
   await loader.epochs(epochs, superblock.spaces);

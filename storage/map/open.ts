@@ -15,7 +15,9 @@ import type { Random } from '../base/random.ts';
 import type { Disk } from '../disk/disk.ts';
 import { BlockCache } from '../log/cache.ts';
 import { Conditioner } from '../log/conditioner.ts';
+import type { Entry } from '../log/format.ts';
 import { wordsOf } from '../log/frame.ts';
+import { Garbage, type ReadSheet } from '../log/garbage.ts';
 import { LogReader } from '../log/reader.ts';
 import { Ring } from '../log/ring.ts';
 import { Scan, type ScanResult } from '../log/scan.ts';
@@ -69,7 +71,9 @@ export interface BlocksOptions {
   readonly log?: Log;
 }
 
-export type Store = Blocks & Claims & Images & { stats(): BlocksStats };
+export type Store = Blocks &
+  Claims &
+  Images & { stats(): BlocksStats; clean(segments: number): Promise<number> };
 
 /** Lay out an empty store. What was on the disk is lost. Durable when it resolves. INVALID. */
 export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<void> {
@@ -120,7 +124,8 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
   };
   await writeSuperblock(disk, storeId, superblock);
 
-  const hooks: Hooks = { reused: () => {}, ring: null };
+  const garbage = new Garbage();
+  const hooks: Hooks = { reused: (segment) => garbage.reused(segment), ring: null };
   const segments = new Segments(segmentCount, (segment) => hooks.reused(segment));
   const places = new Places();
   const source = new LogSource({
@@ -130,12 +135,13 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
     place: (kind, number) => places.get(kind, number),
   });
   const account = new Account(segmentCount);
+  segments.hole = (address) => garbage.hole(address);
   const content = new Content(segments, account, source, options.mapBytes ?? limits.mapBytes);
-  const scanned = await recover(disk, storeId, found, content, places);
+  const scanned = await recover(disk, storeId, found, content, places, garbage);
   if (scanned.badBlocks > 0) {
     log.error({ blocks: scanned.badBlocks, disk: disk.name }, 'acknowledged blocks are damaged');
   }
-  const recovered = { storeId, superblock, content, places, scanned, hooks, log };
+  const recovered = { storeId, superblock, content, places, garbage, source, scanned, hooks, log };
   const parts = compose(ports, options, recovered);
   await parts.checkpointer.run();
   log.info({ disk: disk.name, ...parts.recovery }, 'the store is recovered');
@@ -157,13 +163,14 @@ async function recover(
   superblock: Superblock,
   content: Content,
   places: Places,
+  garbage: Garbage,
 ): Promise<ScanResult> {
   const { segments, pages } = content;
-  await loadCheckpoint(disk, superblock, content, places);
+  await loadCheckpoint(disk, superblock, content, places, garbage);
   // A segment that the checkpoint names may lose its last block in the log behind it.
   const named = new Set<number>();
   segments.emptied = (segment) => named.add(segment);
-  const scanned = await new Scan(disk, storeId, superblock).run(async (entries) => {
+  const replay = async (entries: readonly Entry[]): Promise<void> => {
     for (const entry of entries) {
       for (;;) {
         const missing = content.missingFor(entry);
@@ -172,7 +179,9 @@ async function recover(
       }
       content.replay(entry);
     }
-  });
+  };
+  const scan = new Scan(disk, storeId, superblock);
+  const scanned = await scan.run(replay, (segment) => garbage.reused(segment));
   for (const segment of scanned.segments) named.add(segment);
   segments.emptied = () => {};
   segments.settleAtOpen(named, superblock.touched);
@@ -184,6 +193,8 @@ interface Recovered {
   readonly superblock: Superblock;
   readonly content: Content;
   readonly places: Places;
+  readonly garbage: Garbage;
+  readonly source: LogSource;
   readonly scanned: ScanResult;
   readonly hooks: Hooks;
   readonly log: Log;
@@ -201,7 +212,7 @@ function memoryFor(options: BlocksOptions, segments: number): { cache: BlockCach
 
 function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovered): StoreParts {
   const { disk, clock } = ports;
-  const { storeId, superblock, content, places, scanned, hooks, log } = recovered;
+  const { storeId, superblock, content, places, garbage, source, scanned, hooks, log } = recovered;
   const { segments, account } = content;
   const { cache, ring } = memoryFor(options, segments.count);
   const { incarnation } = superblock;
@@ -210,10 +221,10 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     scanned.groupSequence + 1,
     scanned.segmentSequence + 1,
   );
-  const checkpointing = { disk, clock, storeId, writer, content, places };
+  const checkpointing = { disk, clock, storeId, writer, content, places, garbage };
   const checkpointer = new Checkpointer(checkpointing, superblock);
   const room = new Room(writer, segments, checkpointer, account);
-  const cleaner = new Cleaner({
+  const cleaning = {
     disk,
     clock,
     storeId,
@@ -222,8 +233,11 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     ring,
     room,
     checkpointer,
+    garbage,
     log,
-  });
+  };
+  const readGarbage: ReadSheet = (number) => source.garbage(number);
+  const cleaner = new Cleaner({ ...cleaning, readGarbage });
   const operations = new Operations((fire) => clock.soon(fire));
   const share = Math.floor((segments.count * limits.segmentBytes) / limits.checkpointShare);
   const keeper = new Keeper({
@@ -244,6 +258,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
   });
   hooks.ring = ring;
   hooks.reused = (segment) => {
+    garbage.reused(segment);
     ring.forget(segment);
     cache.forget(segment * limits.blocksPerSegment, limits.blocksPerSegment);
   };
@@ -252,17 +267,11 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     if (operations.starving) clock.soon(() => operations.pump());
   };
   const pump = (): void => operations.pump();
-  const removals = new Removals({
-    clock,
-    content,
-    log,
-    failed: () => writer.failure !== null,
-    progress: () => {
-      operations.pump();
-      keeper.wake();
-    },
-    room,
-  });
+  const progress = (): void => {
+    pump();
+    keeper.wake();
+  };
+  const removals = new Removals({ clock, content, log, room, writer, progress });
   return {
     clock,
     content,
@@ -275,6 +284,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     keeper,
     conditioner: new Conditioner(disk, segments, clock),
     removals,
+    garbage,
     pump,
     recovery: { groups: scanned.groups, bytes: scanned.bytes },
   };

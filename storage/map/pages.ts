@@ -102,6 +102,12 @@ export class Pages {
     this.#pages.set(id, new Page(id, level, index, table.birth(id), words));
   }
 
+  /** Somebody has read the page, which is the one that the table names. */
+  offer({ id, level, index }: Missing, words: Uint32Array): void {
+    if (this.#pages.has(id) || this.#loading.has(id)) return;
+    this.#pages.set(id, new Page(id, level, index, this.table.birth(id), words));
+  }
+
   loadSheet(number: number): Promise<void> {
     if (this.table.has(number * idsPerSheet)) return Promise.resolve();
     const loading = this.#sheets.get(number);

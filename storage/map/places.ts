@@ -33,6 +33,14 @@ export class Places {
     return before;
   }
 
+  /** There is no such sheet any more; returns its address, 0: there was none. */
+  remove(kind: SheetKind, number: number): number {
+    const key = keyOf(kind, number);
+    const address = this.#places.get(key)?.address ?? 0;
+    this.#places.delete(key);
+    return address;
+  }
+
   isEpochs(number: number, bytes: Uint8Array): boolean {
     const known = this.#epochs[number];
     return known !== undefined && Buffer.compare(known, bytes) === 0;

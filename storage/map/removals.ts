@@ -10,6 +10,7 @@
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { LogWriter } from '../log/writer.ts';
 import type { Content } from './content.ts';
 import type { Epoch } from './epochs.ts';
 import { innerFanout, leafFanout, leafWords, leavesBelow, type Page } from './page.ts';
@@ -20,8 +21,8 @@ export interface RemovalPorts {
   readonly clock: Clock;
   readonly content: Content;
   readonly log: Log;
-  /** The log has failed: nothing is given back any more. */
-  readonly failed: () => boolean;
+  /** When it has failed nothing is given back any more. */
+  readonly writer: LogWriter;
   /** Something was given back. */
   readonly progress: () => void;
   readonly room: Room;
@@ -32,6 +33,8 @@ type Pause = Missing | 'turn';
 
 /** Leaves remembered for a ghost; with more it is looked through whole. */
 const looseMax = 4096;
+/** Time between two looks whether there is room. */
+const roomMs = 5;
 /** Time in which changes are gathered before ghosts are looked at. */
 const looseMs = 250;
 
@@ -118,7 +121,7 @@ export class Removals {
   }
 
   get #over(): boolean {
-    return this.#stopped || this.#ports.failed();
+    return this.#stopped || this.#ports.writer.failure !== null;
   }
 
   async #run(): Promise<void> {
@@ -195,10 +198,11 @@ export class Removals {
 
   /** What is given back dirties pages, and those need room before they need it. */
   async #roomy(): Promise<void> {
-    const { room, content, progress } = this.#ports;
+    const { clock, room, content, progress } = this.#ports;
     while (!this.#over && (content.pages.crowded || !room.forRemoval())) {
       progress();
-      await this.#turn();
+      // Not in the next turn: what makes room is the disk's to end.
+      await new Promise<void>((resolve) => clock.after(roomMs, resolve));
     }
   }
 }

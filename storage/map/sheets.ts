@@ -22,12 +22,13 @@
  *                 17  pages that it made
  *                 18  0
  *                 19  0
+ *   kind 4  the garbage file, see log/garbage.ts
  */
 import { blockWords, getLong, setLong } from '../log/frame.ts';
 import { Epoch, type EpochState, type Epochs, Line } from './epochs.ts';
 import { heightMax } from './page.ts';
 
-export const SheetKind = { pageTable: 1, live: 2, epochs: 3 } as const;
+export const SheetKind = { pageTable: 1, live: 2, epochs: 3, garbage: 4 } as const;
 export type SheetKind = (typeof SheetKind)[keyof typeof SheetKind];
 
 const recordWords = 20;

@@ -52,6 +52,20 @@ export class LogSource implements PageSource {
     return words;
   }
 
+  /** Sheet `number` of the garbage file; null: it cannot be read. */
+  async garbage(number: number): Promise<Uint32Array | null> {
+    const kind = SheetKind.garbage;
+    const place = this.#ports.place(kind, number);
+    if (place === undefined) return null;
+    const identity = identitySum(entryHead(EntryKind.sheet, kind, number), number, 0, 0);
+    try {
+      return await this.#read(`sheet ${number} of the garbage`, place.address, place.crc, identity);
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') return null;
+      throw error;
+    }
+  }
+
   async #read(where: string, address: number, crc: number, identity: number) {
     const { disk, segments, ring } = this.#ports;
     if (!segments.contains(address)) throw this.#damaged(`${where} is nowhere`);

@@ -12,6 +12,9 @@ export interface BlocksStats {
   readonly segments: number;
   readonly segmentsFree: number;
   readonly segmentsCleaned: number;
+  /** Sheets of the garbage file, and how often one was read. */
+  readonly garbageSheets: number;
+  readonly garbageReads: number;
   /** Segments that hold a live block that cannot be read. */
   readonly segmentsDamaged: number;
   readonly checkpoints: number;

@@ -11,6 +11,7 @@ import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
+import type { Garbage } from '../log/garbage.ts';
 import type { LogReader, Run } from '../log/reader.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { Blocks, BlockUsage, Claims, Done, Extent, Redemption, StoreUsage } from './blocks.ts';
@@ -56,6 +57,7 @@ export interface StoreParts {
   readonly keeper: Keeper;
   readonly conditioner: Conditioner;
   readonly removals: Removals;
+  readonly garbage: Garbage;
   /** Pages have come for what waits for them. */
   readonly pump: () => void;
   readonly recovery: { readonly groups: number; readonly bytes: number };
@@ -157,6 +159,11 @@ export class LogStore implements Blocks, Claims, Images {
     const epoch = this.#parts.content.space(ref);
     if (epoch === undefined) throw unknownSpace(ref);
     return epoch;
+  }
+
+  /** Clean up to `segments` segments now, those with most garbage; returns how many were cleaned. */
+  async clean(segments: number): Promise<number> {
+    return await this.#parts.keeper.clean(segments);
   }
 
   refs(): readonly number[] {
@@ -349,7 +356,8 @@ export class LogStore implements Blocks, Claims, Images {
   }
 
   stats(): BlocksStats {
-    const { writer, checkpointer, cleaner, content, reader, operations, recovery } = this.#parts;
+    const { writer, checkpointer, cleaner, content, reader, operations, recovery, garbage } =
+      this.#parts;
     const { segments } = content;
     return {
       groups: writer.groups,
@@ -361,6 +369,8 @@ export class LogStore implements Blocks, Claims, Images {
       segments: segments.count,
       segmentsFree: segments.free,
       segmentsCleaned: cleaner.cleaned,
+      garbageSheets: garbage.sheets,
+      garbageReads: garbage.reads,
       segmentsDamaged: segments.damaged,
       checkpoints: checkpointer.count,
       recoveryGroups: recovery.groups,

@@ -2,8 +2,9 @@
  * `npm run bench`: this target beside tgt (file-backed, rdwr, O_SYNC: durable on acknowledgement as
  * ours is) in one run on the same file system, with public tools, a round of each in turn.
  * Prints a Markdown table. Figures of shared machines move; ratios of the same round move less.
- * `--ram` measures the target without a store instead (ram.ts), `--neighbours` what one host can do to
- * another (neighbours.ts), `--write-back` what never reaches the log (write-back.ts).
+ * `--ram` measures the target without a store instead (ram.ts), `--store` counts what the store does to its
+ * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--neighbours` what one host can
+ * do to another (neighbours.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,6 +18,7 @@ import { type Series, table } from './figures.ts';
 import { writeRandomFile } from './fill.ts';
 import { measureNeighbours } from './neighbours.ts';
 import { compareRam } from './ram.ts';
+import { measureStore } from './store.ts';
 import {
   calibrate,
   LUN_BYTES,
@@ -37,6 +39,7 @@ const USAGE = `usage: npm run bench -- [options]
   --seconds S     about how long one measurement takes (default ${DEFAULT_SECONDS})
   --only TEXT     workloads whose name has TEXT (repeatable)
   --ram           the target alone over memory, beside tgt over memory, with our load generator
+  --store         what the store does to its disk, counted, at three sizes
   --write-back    what of a trace in which most blocks die young reaches the log
   --neighbours    a host's latency while another floods or never reads
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
@@ -48,6 +51,7 @@ async function main(): Promise<void> {
       seconds: { type: 'string', default: String(DEFAULT_SECONDS) },
       only: { type: 'string', multiple: true },
       ram: { type: 'boolean', default: false },
+      store: { type: 'boolean', default: false },
       'write-back': { type: 'boolean', default: false },
       neighbours: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -62,6 +66,10 @@ async function main(): Promise<void> {
   const only = values.only;
   if (values.ram) {
     console.log(await compareRam({ rounds, seconds, only }));
+    return;
+  }
+  if (values.store) {
+    console.log(await measureStore());
     return;
   }
   if (values['write-back']) {

@@ -209,7 +209,7 @@ export const faults: readonly Fault[] = [
     replace: [
       {
         file: 'map/content.ts',
-        from: '        this.loosened(seer, leaf);\n',
+        from: "        if (seer.state === 'ghost') this.loosened(seer, leaf);\n",
         to: '',
       },
     ],
@@ -240,6 +240,17 @@ export const faults: readonly Fault[] = [
     name: 'live counts miss the pages that a checkpoint moves',
     finder: 'images',
     replace: [{ file: 'map/checkpoint.ts', from: '    live.move(before, address);\n', to: '' }],
+  },
+  {
+    name: 'a segment that is filled anew keeps its holes of before',
+    finder: 'garbage',
+    replace: [
+      {
+        file: 'log/garbage.ts',
+        from: '    this.#append(segment * limits.blocksPerSegment);\n',
+        to: '',
+      },
+    ],
   },
   {
     name: 'a free page id is given out twice',
