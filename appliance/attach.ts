@@ -103,6 +103,8 @@ export interface AttachOptions {
   readonly removable: boolean;
   /** Hosts may protect it from writing, all of them, by SWP of the control mode page. */
   readonly hostProtect: boolean;
+  /** Hosts may erase it. */
+  readonly sanitize: boolean;
   /** Writes may complete before they are durable. */
   readonly writeBack: boolean;
   readonly pool: PoolView;
@@ -137,7 +139,7 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   readonly #unlisten: () => void;
 
   constructor(volume: Volume, options: AttachOptions) {
-    const { writeProtected, removable, hostProtect, writeBack, pool, erase } = options;
+    const { writeProtected, removable, hostProtect, sanitize, writeBack, pool, erase } = options;
     const { record } = volume;
     this.#volume = volume;
     this.#pool = pool;
@@ -160,8 +162,8 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
       removable,
       solidState: true,
       hostMayChange: { writeProtect: hostProtect },
-      sanitize: record.cipherKey !== undefined,
-      cryptographicErase: record.cipherKey !== undefined,
+      sanitize,
+      cryptographicErase: sanitize,
       atomicBytes: limits.atomicBytes,
     };
     this.#unlisten = volume.listen(this);
@@ -175,6 +177,12 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   setWriteProtected(readOnly: boolean): void {
     if (readOnly === this.#capabilities.readOnly) return;
     this.#capabilities = { ...this.#capabilities, readOnly };
+    this.#tell('capabilities');
+  }
+
+  setSanitize(sanitize: boolean): void {
+    if (sanitize === this.#capabilities.sanitize) return;
+    this.#capabilities = { ...this.#capabilities, sanitize, cryptographicErase: sanitize };
     this.#tell('capabilities');
   }
 
@@ -226,8 +234,10 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
   }
 
   /** From the volume. `removed` needs no word here: the target has gone before. */
-  changed(change: 'size' | 'removed'): void {
+  changed(change: 'size' | 'content' | 'removed'): void {
     if (change === 'size') this.#tell('capacity');
+    // The attention by which hosts look at the unit anew (3F/03).
+    if (change === 'content') this.#tell('identity');
   }
 
   close(): void {

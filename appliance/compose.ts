@@ -10,9 +10,11 @@ import { closeSync, openSync } from 'node:fs';
 import { IscsiServer } from 'node-iscsi-target';
 import { realClock } from '#storage/base/clock.ts';
 import { realRandom } from '#storage/base/random.ts';
+import { Serial } from '#storage/base/serial.ts';
 import { lockStore } from '#storage/disk/lock.ts';
 import { StorageServer } from '#storage/server.ts';
 import { type Address, bindsLoopback, formatAddress, isWildcard } from './addresses.ts';
+import { type Alarm, AlarmLog, alarmsOf } from './alarms.ts';
 import type { Control } from './api/routes.ts';
 import { makeApi } from './api/server.ts';
 import { ensureToken, removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
@@ -28,7 +30,9 @@ import { dataPaths } from './paths.ts';
 import { Power } from './power.ts';
 import { ReservationShelf } from './reservations.ts';
 import type { Config } from './settings.ts';
+import { SnapshotVerbs } from './snapshots.ts';
 import type { SessionView, Status } from './status.ts';
+import { Transfers } from './transfers.ts';
 import { version } from './version.ts';
 
 /** What a new store begins with, so that the first login finds a LUN. */
@@ -37,6 +41,8 @@ const firstDisk = { name: 'disk0', size: 10 * 1024 ** 3 } as const;
 export class Daemon implements Control {
   readonly config: Config;
   readonly disks: Disks;
+  readonly snapshots: SnapshotVerbs;
+  readonly transfers: Transfers;
   readonly discovery: Discovery;
   readonly power: Power;
   /** Whether this store is served for the first time. */
@@ -54,6 +60,8 @@ export class Daemon implements Control {
   private constructor(parts: Parts) {
     this.config = parts.config;
     this.disks = parts.disks;
+    this.snapshots = parts.snapshots;
+    this.transfers = parts.transfers;
     this.discovery = parts.discovery;
     this.power = parts.power;
     this.first = parts.first;
@@ -66,11 +74,11 @@ export class Daemon implements Control {
   }
 
   /** Serving when it resolves. Rejects with an error whose message is for people. */
-  static async start(config: Config, log: Log): Promise<Daemon> {
+  static async start(config: Config, log: Log, storeOf = openStore): Promise<Daemon> {
     await using open = new AsyncDisposableStack();
     const paths = dataPaths(config.dataDirectory);
     await lockDirectory(paths, log, open);
-    const store = await openStore(config, log);
+    const store = await storeOf(config, log);
     open.defer(() => store.close());
     const token = ensureToken(paths.token);
     const installation = await installationOf(store.directory, realRandom);
@@ -79,7 +87,7 @@ export class Daemon implements Control {
     const server = new IscsiServer({ log, discoveryChap: () => discovery.chap.policy() });
     open.defer(() => server.close());
     const reservations = await openReservations(store, log);
-    const warnBelowBytes = Math.floor(store.space.capacity * config.warnFreeShare);
+    const warnBelowBytes = warnBelow(store, config);
     const exposure = new Exposure({
       server,
       reservations: (id) => reservations.of(id),
@@ -92,18 +100,26 @@ export class Daemon implements Control {
       writeBack: (id, on) => store.setWriteBack(id, on),
     });
     const power = new Power({ store, exposure, log });
-    const looking = setInterval(() => exposure.lookAtPool(), limits.poolLookMs);
+    const alarmLog = new AlarmLog(log);
+    const looking = setInterval(() => {
+      exposure.lookAtPool();
+      alarmLog.look(storeAlarms(store, config));
+    }, limits.poolLookMs);
     open.defer(() => clearInterval(looking));
     const { iqnBase } = config;
-    const disks = new Disks({ store, exposure, log, iqnBase, installation });
+    const facts = { store, exposure, log, iqnBase, installation, verbs: new Serial() };
+    const disks = new Disks(facts);
     disks.exposeAll();
+    const snapshots = new SnapshotVerbs({ ...facts, disks, now: Date.now });
+    snapshots.exposeAll();
+    const transfers = new Transfers({ ...facts, disks, snapshots });
     const first = !(await hasServed(store.directory));
     if (first) await ensureFirstDisk(store, disks);
 
     const host = new Host(log);
     open.defer(() => host.close());
-    const shown = { config, log, disks, discovery, power, first };
-    const parts = { ...shown, store, exposure, installation, host };
+    const verbs = { disks, snapshots, transfers, discovery, power };
+    const parts = { config, log, store, exposure, installation, host, ...verbs, first };
     const daemon = new Daemon(parts);
     await daemon.#listen(server, token, open);
     if (first) await setServed(store.directory);
@@ -174,6 +190,10 @@ export class Daemon implements Control {
   status(): Status {
     const { path, size, capacity, used, reserved, free, removed } = this.#store.status();
     const failed = this.#store.failed?.message ?? null;
+    const { catalog } = this.#store;
+    const provisioned = catalog.list().reduce((sum, disk) => sum + disk.size, 0);
+    const overcommit = Number((provisioned / capacity).toFixed(3));
+    const space = { capacity, used, reserved, free, removed, provisioned, overcommit };
     return {
       version,
       pid: process.pid,
@@ -184,9 +204,11 @@ export class Daemon implements Control {
       dataDirectory: this.config.dataDirectory,
       iscsi: this.#iscsi.map(formatAddress),
       api: `http://${formatAddress(this.#api)}`,
-      store: { path, size, capacity, used, reserved, free, removed, failed },
+      store: { path, size, ...space, failed },
       power: this.power.view,
-      disks: this.#store.catalog.list().length,
+      disks: catalog.list().length,
+      snapshots: catalog.snapshots.list().length,
+      alarms: storeAlarms(this.#store, this.config),
       sessions: this.#exposure.sessions().length,
       host: this.#host.facts,
     };
@@ -224,6 +246,8 @@ interface Parts {
   readonly installation: string;
   readonly host: Host;
   readonly disks: Disks;
+  readonly snapshots: SnapshotVerbs;
+  readonly transfers: Transfers;
   readonly discovery: Discovery;
   readonly power: Power;
   readonly first: boolean;
@@ -255,12 +279,30 @@ async function openStore(config: Config, log: Log): Promise<StorageServer> {
   });
 }
 
+const warnBelow = (store: StorageServer, { warnFreeShare }: Config): number =>
+  Math.floor(store.space.capacity * warnFreeShare);
+
+function storeAlarms(store: StorageServer, config: Config): readonly Alarm[] {
+  const failed = store.failed?.message ?? null;
+  const stopped = store.catalog.list().flatMap((disk): Alarm[] => {
+    const why = store.flattener.progress(disk)?.stopped ?? null;
+    if (why === null) return [];
+    const message = `flattening '${disk.name}' stands still: ${why}`;
+    return [{ code: 'FLATTEN_STOPPED', message }];
+  });
+  return [...alarmsOf({ ...store.space, failed }, warnBelow(store, config)), ...stopped];
+}
+
 /** Those of a removed disk are kept as long as it can be restored. */
 async function openReservations(store: StorageServer, log: Log): Promise<ReservationShelf> {
   const { catalog, directory } = store;
-  const shelf = await ReservationShelf.open(directory, log, (id) => catalog.get(id) !== null);
+  const isUnit = (id: string) => catalog.get(id) !== null || catalog.snapshots.get(id) !== null;
+  const shelf = await ReservationShelf.open(directory, log, isUnit);
   catalog.listen((change, { id }) => {
     if (change === 'purged') void shelf.forget(id);
+  });
+  catalog.snapshots.listen((change, { id }) => {
+    if (change === 'deleted') void shelf.forget(id);
   });
   return shelf;
 }

@@ -1,4 +1,5 @@
 /** A virtual disk as people see it, and what they say to make one. */
+import type { FlattenProgress } from '#storage/volume/flatten.ts';
 import type { AccessRule } from './access.ts';
 import type { ChapView } from './chap.ts';
 import type { RedirectRule } from './redirects.ts';
@@ -37,9 +38,38 @@ export interface DiskView {
   readonly access: readonly AccessRule[];
   /** Who may log in by CHAP; without users no login needs it. */
   readonly chap: ChapView;
+  readonly snapshots: number;
+  /** What it was cloned from, or null. */
+  readonly origin: OriginView | null;
+  /** How far it is being flattened, or null. */
+  readonly flatten: FlattenProgress | null;
+  /** Only when it was asked for: it costs a walk over the map. */
+  readonly space?: SpaceView;
   /** Only of a removed disk: when, and until when it can be restored unless the space is needed. */
   readonly removed?: string;
   readonly restorableUntil?: string;
+}
+
+export interface OriginView {
+  /** `DISK@SNAPSHOT`; of one that is gone, as it was called. */
+  readonly snapshot: string;
+  readonly deleted: boolean;
+}
+
+/** Who holds what; bytes. */
+export interface SpaceView {
+  /** What hosts see. */
+  readonly logical: number;
+  /** What it holds, shared or not. */
+  readonly used: number;
+  /** Held by nobody else. */
+  readonly exclusive: number;
+  /** `used` less `exclusive`. */
+  readonly shared: number;
+  /** What deleting it gives back, a promise of room included. */
+  readonly freed: number;
+  /** Of a disk: what deleting it and its snapshots gives back. */
+  readonly freedWithSnapshots?: number;
 }
 
 export interface NewDiskOptions {
@@ -53,3 +83,6 @@ export interface NewDiskOptions {
   readonly writeBack?: boolean;
   readonly sanitize?: boolean;
 }
+
+/** `2026-11-21T03:38:47.236Z`. */
+export const isoTime = (ms: number): string => new Date(ms).toISOString();

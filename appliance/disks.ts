@@ -6,37 +6,22 @@
  * - No two disks, living or removed, ever have the same target name.
  */
 
-import { Serial } from '#storage/base/serial.ts';
+import type { Serial } from '#storage/base/serial.ts';
 import type { Catalog } from '#storage/volume/catalog.ts';
-import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
+import type { DiskRecord } from '#storage/volume/volume.ts';
 import { AccessList, type AccessRule, normalRule, ruleForms } from './access.ts';
 import type { ChapChange, ChapRemoval, ChapSettings } from './chap.ts';
+import { diskView } from './disk-facts.ts';
+import type { DiskStore } from './disk-store.ts';
 import type { DiskView, NewDiskOptions } from './disk-view.ts';
 import { PetalError } from './errors.ts';
-import {
-  Attribute,
-  accessOf,
-  chapOf,
-  type Exposure,
-  iqnOf,
-  isOn,
-  lun,
-  redirectOf,
-} from './exposure.ts';
+import { Attribute, accessOf, chapOf, type Exposure, iqnOf } from './exposure.ts';
+import { fullName, livingDisk, removedDisk } from './find.ts';
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
-import { naaHex, targetName } from './names.ts';
+import { targetName } from './names.ts';
 import { checkedRedirect, formatRedirect, type RedirectRule } from './redirects.ts';
 import { formatSize } from './sizes.ts';
-import { nearest } from './suggest.ts';
-
-/** What this needs of a storage server. */
-export interface DiskStore {
-  readonly catalog: Catalog;
-  volume(id: string): Volume;
-  /** Bytes that hold data of this disk. */
-  used(record: DiskRecord): number;
-}
 
 export interface DisksPorts {
   readonly store: DiskStore;
@@ -44,19 +29,38 @@ export interface DisksPorts {
   readonly log: Log;
   readonly iqnBase: string;
   readonly installation: string;
+  /** The verbs on disks and on snapshots, one after the other. */
+  readonly verbs: Serial;
 }
 
 export class Disks {
   readonly #ports: DisksPorts;
-  readonly #verbs = new Serial();
+  readonly #verbs: Serial;
 
   constructor(ports: DisksPorts) {
     this.#ports = ports;
+    this.#verbs = ports.verbs;
+    const { catalog } = ports.store;
+    catalog.listen(() => this.#lookAtKeys());
+    catalog.snapshots.listen(() => this.#lookAtKeys());
   }
 
   /** Offer every living disk; once, at start. */
   exposeAll(): void {
     for (const { id } of this.#catalog.list()) this.#expose(id);
+  }
+
+  /** What lies under a key is erased as a whole or not at all. */
+  #lookAtKeys(): void {
+    const { exposure } = this.#ports;
+    for (const record of this.#catalog.list()) {
+      if (record.cipherKey === undefined || !exposure.isExposed(record.id)) continue;
+      exposure.setSanitize(record, this.#mayErase(record));
+    }
+  }
+
+  #mayErase(record: DiskRecord): boolean {
+    return record.cipherKey !== undefined && this.#catalog.keySharers(record).length === 0;
   }
 
   get #catalog(): Catalog {
@@ -73,12 +77,33 @@ export class Disks {
 
   /** Names of the living disks by the names of their targets. */
   namesByTarget(): Map<string, string> {
-    return new Map(this.#catalog.list().map((record) => [iqnOf(record), record.name]));
+    const named = this.#catalog.list().map((one): [string, string] => [iqnOf(one), one.name]);
+    for (const one of this.#catalog.snapshots.list()) {
+      if (Attribute.iqn in one.attributes) {
+        named.push([iqnOf(one), fullName(this.#catalog, one)]);
+      }
+    }
+    return new Map(named);
   }
 
   /** By name or id. NOT_FOUND. */
   show(name: string): DiskView {
     return this.#view(this.#living(name));
+  }
+
+  /** As `show`, with who holds what. NOT_FOUND. */
+  async showSpace(name: string): Promise<DiskView> {
+    const record = this.#living(name);
+    const { store } = this.#ports;
+    const exclusive = await store.exclusive([record]);
+    const all = await store.exclusive([record, ...this.#catalog.snapshots.of(record.id)]);
+    const used = store.used(record);
+    const promised = record.reserved ? Math.max(0, record.size - exclusive) : 0;
+    const space = {
+      ...{ logical: record.size, used, exclusive, shared: used - exclusive },
+      ...{ freed: exclusive + promised, freedWithSnapshots: all + promised },
+    };
+    return { ...this.#view(record), space };
   }
 
   /** INVALID, EXISTS, NO_SPACE. */
@@ -93,7 +118,12 @@ export class Disks {
     } = options;
     return await this.#verbs.run(async () => {
       const { iqnBase, installation, log } = this.#ports;
-      const iqn = targetName(iqnBase, installation, disk.name, this.#targetNames());
+      const iqn = targetName(
+        iqnBase,
+        installation,
+        disk.name,
+        this.#ports.exposure.namesTaken(this.#catalog),
+      );
       const record = await this.#catalog.create({
         ...disk,
         erasable: sanitize,
@@ -205,16 +235,29 @@ export class Disks {
     return await this.#verbs.run(async () => {
       const record = this.#living(name);
       const renamed = await this.#catalog.rename(record.id, to);
-      this.#ports.exposure.rename(renamed);
+      this.#ports.exposure.rename(renamed, renamed.name);
       this.#ports.log.info({ from: record.name, to }, 'disk renamed');
       return this.#view(renamed);
     });
   }
 
-  /** IN_USE while a session uses it, unless `force` repeats its name: then sessions are ended. */
-  async remove(name: string, force: string | null): Promise<DiskView> {
+  /**
+   * IN_USE while a session uses it, unless `force` repeats its name: then sessions are ended; and while it has
+   * snapshots, which `removeSnapshots` deletes before.
+   */
+  async remove(
+    name: string,
+    force: string | null,
+    removeSnapshots: ((record: DiskRecord) => Promise<void>) | null = null,
+  ): Promise<DiskView> {
     return await this.#verbs.run(async () => {
       const record = this.#living(name);
+      const snapshots = this.#catalog.snapshots.of(record.id);
+      if (removeSnapshots === null && snapshots.length > 0) {
+        const names = snapshots.map((one) => fullName(this.#catalog, one)).join(', ');
+        const text = `disk '${record.name}' has snapshots: ${names}; delete them, or all of them with it`;
+        throw new PetalError('IN_USE', text);
+      }
       if (force !== null && force !== record.name) {
         const text = `to force the removal repeat the disk's name, '${record.name}', not '${force}'`;
         throw new PetalError('INVALID', text);
@@ -222,6 +265,7 @@ export class Disks {
       if (force === null) {
         this.#mustBeUnused(record, `log out there first, or force it by repeating the name`);
       }
+      await removeSnapshots?.(record);
       await this.#ports.exposure.remove(record);
       try {
         const removed = await this.#catalog.remove(record.id);
@@ -234,10 +278,21 @@ export class Disks {
     });
   }
 
+  /** Give a removed disk's space back now: it cannot be restored any more. NOT_FOUND. */
+  async purge(name: string): Promise<DiskView> {
+    return await this.#verbs.run(async () => {
+      const record = removedDisk(this.#catalog, name);
+      const { restorableUntil: _, ...view } = this.#view(record);
+      await this.#catalog.purge(record.id);
+      this.#ports.log.info({ disk: record.name, id: record.id }, 'removed disk purged');
+      return view;
+    });
+  }
+
   /** By name (of several the last removed) or id; `as` when the name is taken. */
   async undelete(name: string, as: string | null): Promise<DiskView> {
     return await this.#verbs.run(async () => {
-      const record = this.#removedRecord(name);
+      const record = removedDisk(this.#catalog, name);
       const wanted = as ?? record.name;
       if (this.#catalog.find(wanted) !== null) {
         throw new PetalError(
@@ -339,32 +394,31 @@ export class Disks {
     });
   }
 
+  /** Offer a disk that was made elsewhere, by cloning or by an import. */
+  adopt(record: DiskRecord): DiskView {
+    this.#expose(record.id);
+    return this.#view(record);
+  }
+
+  /** The target name and the empty access list of a disk to be called `name`. */
+  firstAttributes(name: string): Record<string, string> {
+    const { iqnBase, installation } = this.#ports;
+    const iqn = targetName(
+      iqnBase,
+      installation,
+      name,
+      this.#ports.exposure.namesTaken(this.#catalog),
+    );
+    return { [Attribute.iqn]: iqn, [Attribute.access]: '' };
+  }
+
   #expose(id: string): void {
-    this.#ports.exposure.add(this.#ports.store.volume(id));
+    const volume = this.#ports.store.volume(id);
+    this.#ports.exposure.add(volume, this.#mayErase(volume.record));
   }
 
   #living(name: string): DiskRecord {
-    const found = this.#catalog.find(name) ?? this.#catalog.list().find(({ id }) => id === name);
-    if (found !== undefined) return found;
-    const gone = this.#catalog.removed().some((record) => record.name === name);
-    const hint = gone
-      ? '; it is removed and can be restored'
-      : didYouMean(name, this.#catalog.list());
-    throw new PetalError('NOT_FOUND', `there is no disk '${name}'${hint}`);
-  }
-
-  #removedRecord(name: string): DiskRecord {
-    const removed = this.#catalog.removed();
-    const found =
-      removed.findLast((record) => record.name === name) ?? removed.find(({ id }) => id === name);
-    if (found !== undefined) return found;
-    const hint = didYouMean(name, removed);
-    throw new PetalError('NOT_FOUND', `there is no removed disk '${name}' to restore${hint}`);
-  }
-
-  /** Of the living and the removed: a restored disk comes back under the name it had. */
-  #targetNames(): Set<string> {
-    return new Set([...this.#catalog.list(), ...this.#catalog.removed()].map(iqnOf));
+    return livingDisk(this.#catalog, name);
   }
 
   /** Sessions are counted once, however many disks there are. */
@@ -374,31 +428,7 @@ export class Disks {
   }
 
   #view(record: DiskRecord, counts = this.#ports.exposure.sessionCounts()): DiskView {
-    const until = this.#catalog.keptUntil(record);
-    return {
-      name: record.name,
-      size: record.size,
-      used: this.#ports.store.used(record),
-      iqn: iqnOf(record),
-      lun,
-      naa: `naa.${naaHex(record.id)}`,
-      id: record.id,
-      serial: record.id,
-      sectorBytes: record.sectorBytes,
-      reserved: record.reserved,
-      writeProtected: isOn(record, 'writeProtected'),
-      removable: isOn(record, 'removable'),
-      hostProtect: isOn(record, 'hostProtect'),
-      writeBack: isOn(record, 'writeBack'),
-      sanitize: record.cipherKey !== undefined,
-      redirect: redirectOf(record),
-      created: isoTime(record.created),
-      sessions: record.removed === null ? (counts.get(iqnOf(record)) ?? 0) : 0,
-      access: accessOf(record).rules,
-      chap: chapOf(record).view,
-      ...(record.removed === null ? {} : { removed: isoTime(record.removed) }),
-      ...(until === null ? {} : { restorableUntil: isoTime(until) }),
-    };
+    return diskView(this.#ports.store, record, counts);
   }
 }
 
@@ -407,13 +437,3 @@ function mustBeRule(text: string): string {
   if (rule === null) throw new PetalError('INVALID', `'${text}' is not ${ruleForms}`);
   return rule;
 }
-
-function didYouMean(name: string, records: readonly DiskRecord[]): string {
-  const near = nearest(
-    name,
-    records.map((record) => record.name),
-  );
-  return near === null ? '' : `; did you mean '${near}'?`;
-}
-
-const isoTime = (ms: number): string => new Date(ms).toISOString();

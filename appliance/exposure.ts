@@ -5,9 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import type { BlockDevice, ChapPolicy, ReservationStore, SessionInfo } from 'node-iscsi-target';
+import type { Catalog } from '#storage/volume/catalog.ts';
 import type { DiskRecord, Volume } from '#storage/volume/volume.ts';
 import { AccessList, type AccessMode, type AccessPeer } from './access.ts';
-import { AttachedDisk, type PoolView } from './attach.ts';
+import { AttachedDisk, type AttachOptions, type PoolView } from './attach.ts';
 import { ChapSettings } from './chap.ts';
 import { PetalError } from './errors.ts';
 import { parseRedirect, type RedirectRule } from './redirects.ts';
@@ -37,7 +38,7 @@ export interface TargetServer {
   logout(id: SessionInfo['id']): boolean;
 }
 
-/** Keys of a disk record's attributes that the appliance owns. */
+/** Keys of the attributes of a disk's or a snapshot's record that the appliance owns. */
 export const Attribute = {
   /** The target's name; made at creation, never changed. */
   iqn: 'iqn',
@@ -55,6 +56,8 @@ export const Attribute = {
   writeBack: 'writeBack',
   /** Where hosts are sent instead; see redirects.ts. */
   redirect: 'redirect',
+  /** `1`: of a snapshot, that it is a target now. */
+  exposed: 'exposed',
 } as const;
 
 export const lun = 0;
@@ -74,18 +77,21 @@ interface Gate {
   readonly chap: ChapPolicy | null;
 }
 
+/** A disk or a snapshot: what can be a target. */
+export type TargetRecord = Pick<DiskRecord, 'id' | 'name' | 'attributes'>;
+
 /** The stored target name. */
-export function iqnOf(record: DiskRecord): string {
+export function iqnOf(record: TargetRecord): string {
   const iqn = record.attributes[Attribute.iqn];
   if (iqn !== undefined) return iqn;
   throw new PetalError('STORE_FAILED', `disk '${record.name}' has no target name in its record`);
 }
 
-export function accessOf(record: DiskRecord): AccessList {
+export function accessOf(record: TargetRecord): AccessList {
   return AccessList.parse(record.attributes[Attribute.access]);
 }
 
-export function chapOf(record: DiskRecord): ChapSettings {
+export function chapOf(record: TargetRecord): ChapSettings {
   return ChapSettings.parse(record.attributes[Attribute.chap], `disk '${record.name}'`);
 }
 
@@ -100,7 +106,7 @@ export function redirectOf(record: DiskRecord): RedirectRule | null {
   return parseRedirect(record.attributes[Attribute.redirect]);
 }
 
-function gateOf(record: DiskRecord): Gate {
+function gateOf(record: TargetRecord): Gate {
   return { access: accessOf(record), chap: chapOf(record).policy() };
 }
 
@@ -120,6 +126,8 @@ export class Exposure {
   readonly #ports: ExposurePorts;
   readonly #server: TargetServer;
   readonly #exposed = new Map<string, Exposed>();
+  /** Of disks that are being imported. */
+  readonly #reserved = new Set<string>();
   /** The power fails: no disk writes back. */
   #suspended = false;
 
@@ -128,25 +136,59 @@ export class Exposure {
     this.#server = ports.server;
   }
 
-  /** Offer a disk to hosts. */
-  add(volume: Volume): void {
+  /** Names of targets that are, that were and that are to be: none is given to another. */
+  namesTaken(catalog: Catalog): Set<string> {
+    const records = [...catalog.list(), ...catalog.removed(), ...catalog.snapshots.list()];
+    const names = records.map(({ attributes }) => attributes[Attribute.iqn]);
+    return new Set([...names.filter((name) => name !== undefined), ...this.#reserved]);
+  }
+
+  /** For a disk that comes later, until the function that is returned was called. */
+  reserveNames(attributes: Readonly<Record<string, string>>): () => void {
+    const name = attributes[Attribute.iqn];
+    if (name === undefined) return () => {};
+    this.#reserved.add(name);
+    return () => this.#reserved.delete(name);
+  }
+
+  /** Offer a disk to hosts. `sanitize`: they may erase it. */
+  add(volume: Volume, sanitize: boolean): void {
     const { record } = volume;
-    assert(!this.#exposed.has(record.id), 'a disk is offered once');
     const writeBack = isOn(record, 'writeBack');
     // On never waits for anything.
     if (writeBack) void this.#ports.writeBack(record.id, true);
-    const device = new AttachedDisk(volume, {
+    this.#add(volume, record.name, writeBack, {
       writeBack: writeBack && !this.#suspended,
       writeProtected: isOn(record, 'writeProtected'),
       removable: isOn(record, 'removable'),
       hostProtect: isOn(record, 'hostProtect'),
+      sanitize,
+    });
+  }
+
+  /** Offer a snapshot, which nobody can write to. */
+  addSnapshot(volume: Volume, alias: string): void {
+    const fixed = { removable: false, hostProtect: false, sanitize: false, writeBack: false };
+    this.#add(volume, alias, false, { writeProtected: true, ...fixed });
+  }
+
+  #add(
+    volume: Volume,
+    alias: string,
+    writeBack: boolean,
+    options: Omit<AttachOptions, 'pool' | 'erase'>,
+  ): void {
+    const { record } = volume;
+    assert(!this.#exposed.has(record.id), 'a disk is offered once');
+    const device = new AttachedDisk(volume, {
+      ...options,
       pool: this.#ports.pool(record),
       erase: async () => void (await this.#ports.erase(record.id)),
     });
     const door = { gate: gateOf(record), redirect: redirectOf(record) };
     const target = this.#server.addTarget({
       name: iqnOf(record),
-      alias: record.name,
+      alias,
       access: (peer) => {
         const { access, chap } = door.gate;
         // A disk with CHAP is asked for without a proof only by discovery: no login gets by with none.
@@ -160,7 +202,7 @@ export class Exposure {
   }
 
   /** Take a disk away from hosts; resolves when its sessions have ended and no call is in flight. */
-  async remove(record: DiskRecord): Promise<void> {
+  async remove(record: TargetRecord): Promise<void> {
     const exposed = this.#of(record);
     this.#exposed.delete(record.id);
     await this.#server.removeTarget(iqnOf(record));
@@ -168,7 +210,7 @@ export class Exposure {
   }
 
   /** Apply changed access rules or CHAP users; sessions that may not go on end. Returns how many. */
-  setGate(record: DiskRecord): number {
+  setGate(record: TargetRecord): number {
     this.#of(record).door.gate = gateOf(record);
     return this.#server.recheck(iqnOf(record));
   }
@@ -176,6 +218,11 @@ export class Exposure {
   /** Holds for every command from now on; hosts learn of it by a unit attention. */
   setWriteProtected(record: DiskRecord): void {
     this.#of(record).device.setWriteProtected(isOn(record, 'writeProtected'));
+  }
+
+  /** Whether hosts may erase it: not while others lie under its key. */
+  setSanitize(record: DiskRecord, on: boolean): void {
+    this.#of(record).device.setSanitize(on);
   }
 
   setHostProtect(record: DiskRecord): void {
@@ -218,11 +265,15 @@ export class Exposure {
   }
 
   /** Hosts are shown the new name at their next login. */
-  rename(record: DiskRecord): void {
-    this.#of(record).target.alias = record.name;
+  rename(record: TargetRecord, alias: string): void {
+    this.#of(record).target.alias = alias;
   }
 
-  #of(record: DiskRecord): Exposed {
+  isExposed(id: string): boolean {
+    return this.#exposed.has(id);
+  }
+
+  #of(record: TargetRecord): Exposed {
     const exposed = this.#exposed.get(record.id);
     assert(exposed !== undefined, 'the disk is offered');
     return exposed;
@@ -237,7 +288,7 @@ export class Exposure {
     return counts;
   }
 
-  sessionsOf(record: DiskRecord): SessionInfo[] {
+  sessionsOf(record: TargetRecord): SessionInfo[] {
     const iqn = iqnOf(record);
     return this.sessions().filter((session) => session.target === iqn);
   }

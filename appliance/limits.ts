@@ -9,6 +9,10 @@ export const limits = {
   apiBodyBytes: 16 * 1024,
   /** A request that takes longer to arrive is a slow-sender attack, not a person. */
   apiRequestTimeoutMs: 10_000,
+  /** A stream on which nothing moves: its producer may be slow, but nobody waits for ever. */
+  streamIdleMs: 10 * 60_000,
+  /** Read ahead of whoever takes an export: one record. */
+  streamAheadBytes: 256 * 1024,
   /** Idle keep-alive connections are dropped after this; the CLI makes one call and leaves. */
   apiKeepAliveMs: 5_000,
   /** More parallel connections than any console and script need; bounds file descriptors. */
@@ -29,6 +33,14 @@ export const limits = {
   iscsiNameBytes: 223,
   /** Leaves room in an iSCSI name for the installation, the disk's name and a suffix. */
   iqnBaseLength: 120,
+  /** Of the names of a disk and its snapshot, what an exposed one's target is called after: as long as one of them. */
+  targetNamePart: 63,
+  /** Ranges of a difference in one answer: some hundred kilobytes of JSON. */
+  diffRanges: 4096,
+  /** At which pace a disk is flattened unless told: half of what a slow disk does. */
+  flattenBytesPerSecond: 64 * 1024 ** 2,
+  /** The slowest pace: a terabyte in twelve days. */
+  flattenBytesPerSecondMin: 1024 ** 2,
   /** Sizes are whole blocks of the log, so a fraction of a unit is rounded up to these. */
   sizeStep: 4096,
   /** Listening addresses of one kind. */

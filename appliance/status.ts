@@ -1,6 +1,7 @@
 /**
  * The daemon at a glance: what `GET /api/v1/status` and `petal status` show.
  */
+import type { Alarm } from './alarms.ts';
 import type { HostFacts } from './host.ts';
 import type { PowerView } from './power.ts';
 
@@ -16,6 +17,10 @@ export interface StoreStatus {
   readonly free: number;
   /** Part of `used`: held by removed disks, given back when they expire or the space is needed. */
   readonly removed: number;
+  /** Sizes of all disks together, as hosts see them. */
+  readonly provisioned: number;
+  /** `provisioned` over `capacity`: above 1 not all of it can be filled. */
+  readonly overcommit: number;
   /** Why the store takes no more writes, or null. */
   readonly failed: string | null;
 }
@@ -35,6 +40,9 @@ export interface Status {
   readonly store: StoreStatus;
   readonly power: PowerView;
   readonly disks: number;
+  readonly snapshots: number;
+  /** What needs somebody's attention. */
+  readonly alarms: readonly Alarm[];
   readonly sessions: number;
   /** Null until the first collection has ended. */
   readonly host: HostFacts | null;

@@ -16,11 +16,18 @@ import { isBlank, type Label, layOut, readLabel, writeLabel } from './disk/label
 import { ObservedDisk } from './disk/observed.ts';
 import { openStoreDisk } from './disk/open.ts';
 import { Slice } from './disk/slice.ts';
+import { blockBytes } from './map/blocks.ts';
 import { formatBlocks, openBlocks, type Store } from './map/open.ts';
 import type { BlocksStats } from './map/stats.ts';
 import { Catalog } from './volume/catalog.ts';
+import { type Diff, diff } from './volume/diff.ts';
+import { Flattener } from './volume/flatten.ts';
+import type { Imported } from './volume/import.ts';
 import { OpenVolume } from './volume/open.ts';
 import type { CatalogChange } from './volume/shelf.ts';
+import { type SnapshotRecord, snapshotAsDisk } from './volume/snapshot.ts';
+import type { Begin } from './volume/stream-format.ts';
+import { exportFrom, type ImportTarget, importInto } from './volume/transfer.ts';
 import type { DiskRecord, Volume } from './volume/volume.ts';
 import type { WriteBackStats } from './volume/write-back.ts';
 import { ImagesWriteBack } from './volume/write-back-images.ts';
@@ -82,6 +89,7 @@ export class StorageServer {
   readonly #embedded: EmbeddedDirectory;
   readonly #volumes = new Map<string, OpenVolume>();
   readonly #failure: Failure;
+  readonly flattener: Flattener;
   #release: () => Promise<void>;
   #closing: Promise<void> | null = null;
 
@@ -99,6 +107,9 @@ export class StorageServer {
     this.#release = () => parts.disk.close();
     for (const record of this.catalog.list()) this.#show(record);
     this.catalog.listen((change, record) => this.#follow(change, record));
+    const { catalog, blocks, clock, log } = parts;
+    const host = (id: string) => this.#open(id).raw;
+    this.flattener = new Flattener({ catalog, blocks, clock, log, host });
   }
 
   /** IN_USE (names the holder), INVALID, NOT_FOUND, NO_SPACE, CORRUPT, TOO_NEW, MEDIUM_ERROR. */
@@ -158,7 +169,8 @@ export class StorageServer {
     failure.listen((error) => blocks.fail(error));
     try {
       const catalog = await Catalog.open({ directory: embedded, blocks, ...ports, log });
-      return new StorageServer({ created, label, disk, embedded, store, blocks, catalog, failure });
+      const shared = { created, label, disk, embedded, store, blocks, catalog, failure };
+      return new StorageServer({ ...shared, clock: ports.clock, log });
     } catch (error) {
       await blocks.close();
       throw error;
@@ -167,6 +179,48 @@ export class StorageServer {
 
   /** An open, living disk by id. NOT_FOUND. */
   volume(id: string): Volume {
+    return this.#open(id);
+  }
+
+  /** A snapshot to read, as a disk that refuses every change. NOT_FOUND. */
+  snapshotVolume(id: string): Volume {
+    const record = this.catalog.snapshots.get(id);
+    if (record === null) throw new StorageError('NOT_FOUND', `there is no snapshot ${id}`);
+    return new OpenVolume(snapshotAsDisk(record), this.#blocks, this.catalog);
+  }
+
+  /**
+   * The disk has the content and size of its snapshot again; what it has now is kept as the snapshot `keep`. Changes
+   * that come meanwhile wait, and land on what was gone back to. NOT_FOUND, EXISTS, NO_SPACE, BUSY.
+   */
+  async rollback(
+    snapshot: string,
+    keep: string,
+  ): Promise<{ readonly disk: DiskRecord; readonly kept: SnapshotRecord }> {
+    const record = this.catalog.snapshots.get(snapshot);
+    if (record === null) throw new StorageError('NOT_FOUND', `there is no snapshot ${snapshot}`);
+    const release = await this.#open(record.disk).still();
+    try {
+      return await this.catalog.snapshots.rollback(snapshot, keep);
+    } finally {
+      release();
+    }
+  }
+
+  /** A snapshot, or what differs from `base`, as a stream; neither is deleted before its end. NOT_FOUND, INVALID. */
+  export(snapshot: string, base: string | null): AsyncGenerator<Uint8Array> {
+    return exportFrom(this.catalog, this.#blocks, snapshot, base);
+  }
+
+  /** `into` says where a stream that begins so goes; what does not end well leaves nothing. */
+  async import(
+    source: AsyncIterable<Uint8Array>,
+    into: (begin: Begin) => ImportTarget,
+  ): Promise<Imported> {
+    return await importInto(this.catalog, (id) => this.#open(id).still(), source, into);
+  }
+
+  #open(id: string): OpenVolume {
     const volume = this.#volumes.get(id);
     if (volume === undefined) throw new StorageError('NOT_FOUND', `there is no disk ${id}`);
     return volume;
@@ -176,9 +230,21 @@ export class StorageServer {
     return [...this.#volumes.values()];
   }
 
-  /** Bytes of data that a disk, living or removed, holds. */
-  used(record: DiskRecord): number {
-    return this.#blocks.usage(record.ref).mapped * 4096;
+  /** Bytes of data that a disk, living or removed, or a snapshot holds, shared or not. */
+  used(record: { readonly ref: number }): number {
+    return this.#blocks.usage(record.ref).mapped * blockBytes;
+  }
+
+  /** Bytes that only these disks and snapshots hold together; a walk over their maps. */
+  async exclusive(records: readonly { readonly ref: number }[]): Promise<number> {
+    const refs = records.map(({ ref }) => ref);
+    return (await this.#blocks.exclusive(refs)) * blockBytes;
+  }
+
+  /** Where the contents of two disks or snapshots differ, from byte `from` on, at most `most` ranges. */
+  async diff(a: Sized, b: Sized, from: number, most: number): Promise<Diff> {
+    const size = Math.max(a.size, b.size);
+    return await diff(this.#blocks, a.ref, b.ref, { from, size, most });
   }
 
   /** Bytes that virtual disks can ever fill, and those that are still free. */
@@ -240,6 +306,7 @@ export class StorageServer {
 
   async #close(): Promise<void> {
     try {
+      await this.flattener.close();
       await this.catalog.close();
       await this.#embedded.close();
       await this.#blocks.close();
@@ -258,6 +325,9 @@ export class StorageServer {
       case 'resized':
         this.#volumes.get(record.id)?.update(record);
         break;
+      case 'reverted':
+        this.#volumes.get(record.id)?.update(record, true);
+        break;
       case 'removed':
         this.#volumes.get(record.id)?.end();
         this.#volumes.delete(record.id);
@@ -274,6 +344,11 @@ export class StorageServer {
   }
 }
 
+interface Sized {
+  readonly ref: number;
+  readonly size: number;
+}
+
 interface Parts {
   readonly created: boolean;
   readonly label: Label;
@@ -283,6 +358,8 @@ interface Parts {
   readonly blocks: ImagesWriteBack;
   readonly catalog: Catalog;
   readonly failure: Failure;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 const areaOf = (disk: Disk, area: { offset: number; length: number }): Disk =>

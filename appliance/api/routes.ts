@@ -3,18 +3,26 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Static } from 'typebox';
+import type { DiskRecord } from '#storage/volume/volume.ts';
 import type { ChapView } from '../chap.ts';
 import type { Discovery } from '../discovery.ts';
 import type { DiskView } from '../disk-view.ts';
 import type { Disks } from '../disks.ts';
 import { PetalError } from '../errors.ts';
 import type { Power } from '../power.ts';
+import type { SnapshotVerbs } from '../snapshots.ts';
 import type { SessionView, Status } from '../status.ts';
+import type { Transfers } from '../transfers.ts';
 import * as schemas from './schemas.ts';
+import { snapshotRoutes } from './snapshot-routes.ts';
+import { SpaceQuery } from './snapshot-schemas.ts';
+import { transferRoutes } from './transfer-routes.ts';
 
 /** What the API controls. */
 export interface Control {
   readonly disks: Disks;
+  readonly snapshots: SnapshotVerbs;
+  readonly transfers: Transfers;
   readonly discovery: Discovery;
   readonly power: Power;
   status(): Status;
@@ -27,14 +35,16 @@ type Name = { Params: Static<typeof schemas.NameParameters> };
 
 export function routes(api: FastifyInstance, control: Control): void {
   api.get('/status', { schema: { querystring: schemas.NoQuery } }, async () => control.status());
-  diskRoutes(api, control.disks);
+  diskRoutes(api, control);
+  snapshotRoutes(api, control.snapshots);
+  transferRoutes(api, control.transfers);
   accessRoutes(api, control.disks);
   chapRoutes(api, control.disks, control.discovery);
   sessionRoutes(api, control);
   powerRoutes(api, control.power);
 }
 
-function diskRoutes(api: FastifyInstance, disks: Disks): void {
+function diskRoutes(api: FastifyInstance, { disks, snapshots }: Control): void {
   const params = schemas.NameParameters;
   const response = { '2xx': schemas.Disk };
 
@@ -54,8 +64,11 @@ function diskRoutes(api: FastifyInstance, disks: Disks): void {
     },
   );
 
-  api.get<Name>('/disks/:name', { schema: { params, response } }, async ({ params: { name } }) =>
-    disks.show(name),
+  api.get<Name & { Querystring: Static<typeof SpaceQuery> }>(
+    '/disks/:name',
+    { schema: { params, querystring: SpaceQuery, response } },
+    async ({ params: { name }, query }) =>
+      query.space === 'true' ? await disks.showSpace(name) : disks.show(name),
   );
 
   api.patch<Name & { Body: Static<typeof schemas.ChangeBody> }>(
@@ -84,7 +97,12 @@ function diskRoutes(api: FastifyInstance, disks: Disks): void {
   api.delete<Name & { Querystring: Static<typeof schemas.RemoveQuery> }>(
     '/disks/:name',
     { schema: { params, querystring: schemas.RemoveQuery, response } },
-    async ({ params: { name }, query }) => disks.remove(name, query.force ?? null),
+    async ({ params: { name }, query }) => {
+      const withThem = query.snapshots === 'true';
+      const removeThem = withThem ? (disk: DiskRecord) => snapshots.removeAllOf(disk) : null;
+      const removed = await disks.remove(name, query.force ?? null, removeThem);
+      return query.purge === 'true' ? await disks.purge(removed.id) : removed;
+    },
   );
 
   api.post<Name & { Body: Static<typeof schemas.UndeleteBody> }>(

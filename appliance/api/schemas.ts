@@ -5,11 +5,11 @@
 import Type from 'typebox';
 import { limits } from '../limits.ts';
 
-const strict = { additionalProperties: false } as const;
-const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export const strict = { additionalProperties: false } as const;
+export const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 /** Long enough that a wrong name meets the catalog's explanation, not a length error. */
-const Name = Type.String({ minLength: 1, maxLength: limits.nameParameter });
-const Rule = Type.String({ minLength: 1, maxLength: limits.iscsiNameBytes });
+export const Name = Type.String({ minLength: 1, maxLength: limits.nameParameter });
+export const Rule = Type.String({ minLength: 1, maxLength: limits.iscsiNameBytes });
 
 export const NameParameters = Type.Object({ name: Name }, strict);
 export const SessionParameters = Type.Object({ id: Name }, strict);
@@ -51,6 +51,12 @@ export const ChangeBody = Type.Object(
   strict,
 );
 
+const Flag = Type.Optional(Type.Enum(['true', 'false']));
+/** `snapshots`: they are deleted with it. `purge`: it cannot be restored. */
+export const RemoveQuery = Type.Object(
+  { force: Type.Optional(Name), snapshots: Flag, purge: Flag },
+  strict,
+);
 export const PowerBody = Type.Object({ state: Type.Enum(['failing', 'restored']) }, strict);
 export const Power = Type.Object({
   state: Type.String(),
@@ -58,7 +64,6 @@ export const Power = Type.Object({
   dirty: Type.Integer(),
 });
 
-export const RemoveQuery = Type.Object({ force: Type.Optional(Name) }, strict);
 export const UndeleteBody = Type.Object({ as: Type.Optional(Name) }, strict);
 export const RuleBody = Type.Object(
   { host: Rule, readOnly: Type.Optional(Type.Boolean()), user: Type.Optional(Rule) },
@@ -87,6 +92,22 @@ const AccessRule = Type.Object({
   user: Type.Union([Type.String(), Type.Null()]),
 });
 
+export const Space = Type.Object({
+  logical: Type.Integer(),
+  used: Type.Integer(),
+  exclusive: Type.Integer(),
+  shared: Type.Integer(),
+  freed: Type.Integer(),
+  freedWithSnapshots: Type.Optional(Type.Integer()),
+});
+const Flatten = Type.Object({
+  position: Type.Integer(),
+  size: Type.Integer(),
+  bytesPerSecond: Type.Integer(),
+  stopped: Type.Union([Type.String(), Type.Null()]),
+});
+const Origin = Type.Object({ snapshot: Type.String(), deleted: Type.Boolean() });
+
 export const Disk = Type.Object({
   name: Type.String(),
   size: Type.Integer(),
@@ -108,6 +129,10 @@ export const Disk = Type.Object({
   sessions: Type.Integer(),
   access: Type.Array(AccessRule),
   chap: Type.Object(chapView),
+  snapshots: Type.Integer(),
+  origin: Type.Union([Origin, Type.Null()]),
+  flatten: Type.Union([Flatten, Type.Null()]),
+  space: Type.Optional(Space),
   removed: Type.Optional(Type.String()),
   restorableUntil: Type.Optional(Type.String()),
 });

@@ -2,7 +2,12 @@
  * The control API's HTTP server: every request passes the guard first, whatever its path; every
  * failure is answered with { error: { code, message } } and never with a stack.
  */
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import { fromStorage, PetalError, type PetalErrorCode } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
@@ -23,7 +28,8 @@ export function makeApi({ token, host, control, log }: ApiOptions): FastifyInsta
   const api = Fastify({
     logger: false,
     bodyLimit: limits.apiBodyBytes,
-    requestTimeout: limits.apiRequestTimeoutMs,
+    // Streams may take hours: the bound on others is in `bodyInTime`.
+    requestTimeout: 0,
     keepAliveTimeout: limits.apiKeepAliveMs,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: limits.nameParameter * 3 },
@@ -43,7 +49,9 @@ export function makeApi({ token, host, control, log }: ApiOptions): FastifyInsta
     },
   });
   api.server.maxConnections = limits.apiConnections;
+  api.server.headersTimeout = limits.apiRequestTimeoutMs;
   api.addHook('onRequest', async (request) => guard.check(request.headers));
+  bodyInTime(api);
   api.setNotFoundHandler((request) => {
     throw new PetalError('NOT_FOUND', `there is no ${request.method} ${pathOf(request.url)}`);
   });
@@ -55,6 +63,21 @@ export function makeApi({ token, host, control, log }: ApiOptions): FastifyInsta
   void api.register(async (scope) => routes(scope, control), { prefix: '/api/v1' });
   return api;
 }
+
+/** A request whose body does not come in time is a slow-sender attack; streams have their own bound. */
+function bodyInTime(api: FastifyInstance): void {
+  const timers = new WeakMap<FastifyRequest, NodeJS.Timeout>();
+  api.addHook('onRequest', async (request) => {
+    if (isStream(request)) return;
+    const timer = setTimeout(() => request.raw.destroy(), limits.apiRequestTimeoutMs);
+    timers.set(request, timer);
+    request.raw.once('close', () => clearTimeout(timer));
+  });
+  api.addHook('preHandler', async (request) => clearTimeout(timers.get(request)));
+}
+
+const isStream = ({ routeOptions }: FastifyRequest): boolean =>
+  (routeOptions.config as { stream?: boolean }).stream === true;
 
 function pathOf(url: string): string {
   return (url.split('?')[0] ?? '').slice(0, limits.nameParameter);

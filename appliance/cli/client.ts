@@ -7,7 +7,7 @@ import { limits } from '../limits.ts';
 import { dataPaths, defaultDataDirectory } from '../paths.ts';
 
 /** Documented in `petal --help`. */
-export const ExitStatus = { ok: 0, refused: 1, usage: 2, noDaemon: 3 } as const;
+export const ExitStatus = { ok: 0, refused: 1, usage: 2, noDaemon: 3, alarm: 4 } as const;
 export type ExitStatus = (typeof ExitStatus)[keyof typeof ExitStatus];
 
 /** Ends the CLI with a message and a status. */
@@ -50,6 +50,24 @@ export class Client {
     return new Client(info);
   }
 
+  get api(): string {
+    return this.#info.api;
+  }
+
+  get token(): string {
+    return this.#info.token;
+  }
+
+  /** JSON, or an error of its own. */
+  parse(text: string): unknown {
+    return parse(text);
+  }
+
+  /** What the daemon says in its answer of this status. */
+  refusal(text: string, status: number): CliError {
+    return new CliError(ExitStatus.refused, refusal(parse(text)) ?? `petald answered ${status}`);
+  }
+
   /** The answer's body. `path` is below /api/v1, its parts already encoded. */
   async call<T>(method: string, path: string, body?: object): Promise<T> {
     const { api, token, pid } = this.#info;
@@ -71,9 +89,8 @@ export class Client {
       const message = `petald (process ${pid}) does not answer at ${api}: ${reason(error as Error)}`;
       throw new CliError(ExitStatus.noDaemon, message, { cause: error });
     }
-    const answer = parse(text);
-    if (response.ok) return answer as T;
-    throw new CliError(ExitStatus.refused, refusal(answer) ?? `petald answered ${response.status}`);
+    if (response.ok) return parse(text) as T;
+    throw this.refusal(text, response.status);
   }
 }
 

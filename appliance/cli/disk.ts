@@ -6,8 +6,10 @@ import type { DiskView } from '../disk-view.ts';
 import { formatSize } from '../sizes.ts';
 import { ruleWords } from './access.ts';
 import { Client } from './client.ts';
+import { flattenCommand } from './clone.ts';
 import { type GlobalOptions, part, sectorArgument, sizeArgument, withGlobals } from './options.ts';
-import { printFields, printJson, printLine, printTable } from './print.ts';
+import { printFields, printJson, printLine, printTable, time } from './print.ts';
+import { spaceFields } from './snapshot.ts';
 
 export function diskCommands(program: Command): void {
   const disk = program.command('disk').description('virtual disks');
@@ -22,6 +24,7 @@ export function diskCommands(program: Command): void {
   redirectCommand(disk);
   removeCommand(disk);
   undeleteCommand(disk);
+  flattenCommand(disk);
 }
 
 /** The object as JSON, or a sentence and what the disk is now. */
@@ -124,9 +127,11 @@ function showCommand(disk: Command): void {
   withGlobals(disk.command('show'))
     .description('everything about one virtual disk')
     .argument('<NAME>')
+    .option('--space', 'with what it holds alone; takes a walk over the maps')
     .action(async (name: string, _options, command: Command) => {
-      const options = command.optsWithGlobals<GlobalOptions>();
-      const shown = await Client.find(options.data).call<DiskView>('GET', `/disks/${part(name)}`);
+      const options = command.optsWithGlobals<GlobalOptions & { space?: true }>();
+      const path = `/disks/${part(name)}${options.space ? '?space=true' : ''}`;
+      const shown = await Client.find(options.data).call<DiskView>('GET', path);
       if (options.json) printJson(shown);
       else printDisk(shown);
     });
@@ -137,6 +142,7 @@ function printDisk(disk: DiskView): void {
     ['name', disk.name],
     ['size', `${formatSize(disk.size)} (${disk.size} bytes)`],
     ['used', `${formatSize(disk.used)} (${disk.used} bytes)`],
+    ...(disk.space === undefined ? [] : spaceFields(disk.space)),
     ['kind', disk.reserved ? 'reserved: room for all of it is promised' : 'thin'],
     ['sectors', `${disk.sectorBytes} bytes`],
     ['medium', mediumOf(disk)],
@@ -148,6 +154,8 @@ function printDisk(disk: DiskView): void {
     ['identity', disk.naa],
     ['serial', disk.serial],
     ['created', time(disk.created)],
+    ['snapshots', disk.snapshots],
+    ['origin', originWords(disk)],
     ['sessions', disk.sessions],
     ['access', ['hosts on loopback', ...disk.access.map(ruleWords)].join(', ')],
     ['chap', disk.chap.users.length === 0 ? 'not needed' : disk.chap.users.join(', ')],
@@ -165,6 +173,13 @@ function hostsMay({ hostProtect, sanitize }: DiskView): string {
     ...(sanitize ? ['erase all of it'] : []),
   ];
   return things.length === 0 ? 'neither protect nor erase it' : things.join(', ');
+}
+
+function originWords({ origin, flatten }: DiskView): string {
+  if (origin === null) return 'none';
+  const { snapshot, deleted } = origin;
+  const done = flatten === null ? '' : `, flattened up to ${formatSize(flatten.position)}`;
+  return `${snapshot}${deleted ? ' (deleted)' : ''}${done}`;
 }
 
 function redirectWords({ redirect }: DiskView): string {
@@ -284,11 +299,23 @@ function removeCommand(disk: Command): void {
     )
     .argument('<NAME>')
     .option('--force <NAME>', 'also when sessions use it (they are ended): repeat its name')
+    .option('--with-snapshots', 'delete its snapshots, AT ONCE AND FOR GOOD')
+    .option('--purge', 'give its space back at once: IT CANNOT BE RESTORED')
     .action(async (name: string, _options, command: Command) => {
-      const options = command.optsWithGlobals<GlobalOptions & { force?: string }>();
-      const force = options.force === undefined ? '' : `?force=${part(options.force)}`;
-      const path = `/disks/${part(name)}${force}`;
+      const options = command.optsWithGlobals<
+        GlobalOptions & { force?: string; withSnapshots?: true; purge?: true }
+      >();
+      const query = new URLSearchParams({
+        ...(options.force === undefined ? {} : { force: options.force }),
+        ...(options.withSnapshots ? { snapshots: 'true' } : {}),
+        ...(options.purge ? { purge: 'true' } : {}),
+      });
+      const path = `/disks/${part(name)}?${query}`;
       const removed = await Client.find(options.data).call<DiskView>('DELETE', path);
+      if (options.purge) {
+        answer(options, removed, `removed ${removed.name} for good`);
+        return;
+      }
       answer(
         options,
         removed,
@@ -310,9 +337,4 @@ function undeleteCommand(disk: Command): void {
       const restored = await Client.find(options.data).call<DiskView>('POST', path, body);
       answer(options, restored, `restored ${restored.name}: ${restored.iqn} LUN ${restored.lun}`);
     });
-}
-
-/** `2026-11-21 09:30:00 UTC`, from ISO 8601. */
-export function time(iso: string | undefined): string {
-  return iso === undefined ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }

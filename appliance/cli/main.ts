@@ -1,18 +1,21 @@
 /**
  * petal, the command line of a running petald. Exit status: 0 done, 1 refused or failed, 2 wrong
- * usage, 3 no daemon.
+ * usage, 3 no daemon, 4 an alarm (petal status).
  */
 import { Command, CommanderError } from 'commander';
 import { version } from '../version.ts';
 import { accessCommands } from './access.ts';
 import { chapCommands } from './chap.ts';
 import { CliError, ExitStatus } from './client.ts';
+import { cloneCommand, templateCommands } from './clone.ts';
 import { diskCommands } from './disk.ts';
 import { withGlobals } from './options.ts';
 import { powerCommands } from './power.ts';
 import { printError } from './print.ts';
 import { sessionCommands } from './session.ts';
+import { snapshotCommands } from './snapshot.ts';
 import { statusCommand } from './status.ts';
+import { exportCommand, importCommand } from './transfer.ts';
 
 function makeProgram(): Command {
   const program = withGlobals(new Command('petal'))
@@ -22,6 +25,11 @@ function makeProgram(): Command {
     .showHelpAfterError('(petal --help shows what there is)')
     .exitOverride();
   diskCommands(program);
+  snapshotCommands(program);
+  cloneCommand(program);
+  templateCommands(program);
+  exportCommand(program);
+  importCommand(program);
   accessCommands(program);
   chapCommands(program);
   sessionCommands(program);
@@ -31,7 +39,8 @@ function makeProgram(): Command {
     'after',
     `
 Sizes: 512MiB, 10G, 1.5TiB (G = GiB = 1024^3 bytes), or plain bytes.
-Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon.`,
+Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon; of petal status also
+4, something needs attention.`,
   );
   return program;
 }
@@ -39,7 +48,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon.`,
 async function run(argv: readonly string[]): Promise<ExitStatus> {
   try {
     await makeProgram().parseAsync([...argv], { from: 'user' });
-    return ExitStatus.ok;
+    return (process.exitCode as ExitStatus | undefined) ?? ExitStatus.ok;
   } catch (error) {
     // commander has printed its message by now.
     if (error instanceof CommanderError) {

@@ -20,6 +20,11 @@ export function printError(text: string): void {
   process.stderr.write(`petal: ${clean(text)}\n`);
 }
 
+/** A word beside the answer, on stderr: stdout carries data. */
+export function printNote(text: string): void {
+  process.stderr.write(`${clean(text)}\n`);
+}
+
 /** A question at a terminal, on stderr: stdout is for the answer of the command. */
 export function printPrompt(text: string): void {
   process.stderr.write(text);
@@ -62,6 +67,11 @@ export function tableLines(head: readonly string[], rows: readonly (readonly Cel
 export function printFields(fields: readonly (readonly [string, Cell])[]): void {
   const width = Math.max(...fields.map(([name]) => name.length));
   for (const [name, value] of fields) printLine(`${name.padEnd(width)}  ${value}`);
+}
+
+/** `2026-11-21 09:30:00 UTC`, from ISO 8601. */
+export function time(iso: string | undefined): string {
+  return iso === undefined ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
 function clean(text: string): string {

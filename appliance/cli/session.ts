@@ -5,9 +5,8 @@ import type { Command } from 'commander';
 import { formatSize } from '../sizes.ts';
 import type { SessionView } from '../status.ts';
 import { Client } from './client.ts';
-import { time } from './disk.ts';
 import { type GlobalOptions, part, withGlobals } from './options.ts';
-import { printJson, printLine, printTable } from './print.ts';
+import { printJson, printLine, printTable, time } from './print.ts';
 
 export function sessionCommands(program: Command): void {
   const session = program.command('session').description('hosts that are logged in');

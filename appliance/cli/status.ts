@@ -5,10 +5,9 @@ import type { Command } from 'commander';
 import type { HostFacts } from '../host.ts';
 import { formatSize } from '../sizes.ts';
 import type { Status } from '../status.ts';
-import { Client } from './client.ts';
-import { time } from './disk.ts';
+import { Client, ExitStatus } from './client.ts';
 import { type GlobalOptions, withGlobals } from './options.ts';
-import { type Cell, printFields, printJson } from './print.ts';
+import { type Cell, printFields, printJson, time } from './print.ts';
 
 export function statusCommand(program: Command): void {
   withGlobals(program.command('status'))
@@ -18,6 +17,7 @@ export function statusCommand(program: Command): void {
       const status = await Client.find(options.data).call<Status>('GET', '/status');
       if (options.json) printJson(status);
       else printFields([...daemonFields(status), ...hostFields(status.host)]);
+      if (status.alarms.length > 0) process.exitCode = ExitStatus.alarm;
     });
 }
 
@@ -40,11 +40,16 @@ function daemonFields(status: Status): [string, Cell][] {
       ].join(', '),
     ],
     [
+      'promised',
+      `${formatSize(store.provisioned)} to hosts, ${(store.overcommit * 100).toFixed(0)} % of what can be filled`,
+    ],
+    [
       'power',
       `${status.power.state}, ${formatSize(status.power.dirty)} held back by ` +
         `${status.power.disks} disks with write-back`,
     ],
-    ['disks', status.disks],
+    ...status.alarms.map(({ message }): [string, Cell] => ['ALARM', message]),
+    ['disks', `${status.disks}, ${status.snapshots} snapshots`],
     ['sessions', status.sessions],
   ];
 }

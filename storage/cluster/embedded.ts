@@ -157,7 +157,11 @@ export class EmbeddedDirectory implements Directory {
     checkTransaction(compare, mutate);
     // What the caller hands over may change while this waits for its turn.
     const comparisons = compare.map((step) => ({ ...step }));
-    const mutations = mutate.map(({ key, value }) => ({ key, value: value?.slice() ?? null }));
+    // A Buffer's own `slice` is no copy.
+    const mutations = mutate.map(({ key, value }) => ({
+      key,
+      value: value === null ? null : new Uint8Array(value),
+    }));
     return await this.#serial.run(() => this.#commit(comparisons, mutations));
   }
 
@@ -243,7 +247,7 @@ const closed = (): StorageError => new StorageError('BUSY', 'the Directory is cl
 
 const copyOf = (entry: DirectoryEntry): DirectoryEntry => ({
   ...entry,
-  value: entry.value.slice(),
+  value: new Uint8Array(entry.value),
 });
 
 const inOrder = (entries: Iterable<DirectoryEntry>): DirectoryEntry[] =>

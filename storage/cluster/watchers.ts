@@ -71,7 +71,7 @@ function tell(watcher: Watcher, events: readonly DirectoryEvent[]): void {
     const events = watcher.waiting.splice(0);
     for (const event of events) {
       if (watcher.stopped) return;
-      watcher.heard({ ...event, value: event.value === null ? null : event.value.slice() });
+      watcher.heard({ ...event, value: event.value === null ? null : new Uint8Array(event.value) });
     }
   });
 }

@@ -1,4 +1,11 @@
 /** The port to whole contents: what a store can do with them beside reading and writing. */
+import type { Blocks } from './blocks.ts';
+
+/** A space to freeze, and the ref under which its content is kept. */
+export interface SnapshotPair {
+  readonly of: number;
+  readonly as: number;
+}
 
 export interface Images {
   /**
@@ -6,7 +13,7 @@ export interface Images {
    * the call is in, none accepted after it. Durable when it resolves; disk calls do not depend on sizes.
    * NOT_FOUND, EXISTS, INVALID (`of` is frozen), NO_SPACE (a promise could not be kept any more).
    */
-  snapshot(pairs: readonly { readonly of: number; readonly as: number }[]): Promise<void>;
+  snapshot(pairs: readonly SnapshotPair[]): Promise<void>;
   /**
    * A writable space `ref` with the content of the frozen `from`; `reserved` blocks are promised to it. No
    * data is written. NOT_FOUND, EXISTS, INVALID (`from` is not frozen), NO_SPACE.
@@ -14,7 +21,7 @@ export interface Images {
   clone(from: number, ref: number, reserved: number): Promise<void>;
   /**
    * The content of the writable `ref` becomes that of the frozen `from`; what nothing else holds is given
-   * back. Durable when it resolves. NOT_FOUND, INVALID, NO_SPACE.
+   * back. Durable when it resolves; the same again changes nothing. NOT_FOUND, INVALID, NO_SPACE.
    */
   revert(ref: number, from: number): Promise<void>;
   /** A frozen space never changes. */
@@ -32,3 +39,6 @@ export interface Difference {
   readonly differs: boolean;
   readonly count: number;
 }
+
+/** A store that has all of it. */
+export type ImageBlocks = Blocks & Images;

@@ -13,36 +13,28 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { Serial } from '../base/serial.ts';
 import type { Directory, Revision } from '../cluster/directory.ts';
-import { type Blocks, blockBytes } from '../map/blocks.ts';
-import { dropSpace, encodeIntent, flushed, type Intent, keys } from './intents.ts';
+import { blockBytes } from '../map/blocks.ts';
+import type { ImageBlocks } from '../map/images.ts';
+import { Importer } from './import.ts';
+import { encodeIntent, flushed, type Intent, keys } from './intents.ts';
 import { limits } from './limits.ts';
-import { encodeCounter, encodeName, type Loaded, load } from './load.ts';
+import { encodeName, type Loaded, load } from './load.ts';
+import { Maker, type NewClone, type NewDisk, promisedBlocks } from './maker.ts';
 import { keptUntil, Purger } from './purger.ts';
 import { attributesFault, encodeRecord, nameFault, refuse, sizeFault } from './record.ts';
-import { cipherKeyBytes } from './sealed-blocks.ts';
+import { Refs } from './refs.ts';
 import { type CatalogListener, type Held, Shelf } from './shelf.ts';
+import { SnapshotShelf } from './snapshot-shelf.ts';
+import { Snapshots } from './snapshots.ts';
 import { trim } from './trim.ts';
-import type { DiskRecord } from './volume.ts';
+import type { DiskRecord, Flattening } from './volume.ts';
 
 export interface CatalogPorts {
   readonly directory: Directory;
-  readonly blocks: Blocks;
+  readonly blocks: ImageBlocks;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-}
-
-export interface NewDisk {
-  readonly name: string;
-  /** Bytes, a multiple of 4096. */
-  readonly size: number;
-  /** Default 512. */
-  readonly sectorBytes?: 512 | 4096;
-  /** Thick: room for every block is promised. Default false. */
-  readonly reserved?: boolean;
-  /** Its blocks are sealed under a key of its own, so that it can be erased. Default false. */
-  readonly erasable?: boolean;
-  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 export class Catalog {
@@ -50,14 +42,25 @@ export class Catalog {
   readonly #shelf: Shelf;
   readonly #purger: Purger;
   readonly #serial = new Serial();
-  #nextRef: { value: number; modified: Revision };
+  readonly #maker: Maker;
+  readonly #held: SnapshotShelf;
+  readonly snapshots: Snapshots;
+  readonly imports: Importer;
   #stopSweep: () => void = () => {};
 
   private constructor(ports: CatalogPorts, loaded: Loaded) {
     this.#ports = ports;
     this.#shelf = new Shelf(ports.directory, loaded.disks);
     this.#purger = new Purger(ports, this.#shelf);
-    this.#nextRef = loaded.nextRef;
+    const refs = new Refs(loaded.nextRef);
+    this.#maker = new Maker(ports, this.#shelf, this.#purger, refs);
+    this.#held = new SnapshotShelf(loaded.snapshots);
+    const parts = {
+      ...{ ports, serial: this.#serial, shelf: this.#shelf, snapshots: this.#held },
+      ...{ purger: this.#purger, refs, maker: this.#maker },
+    };
+    this.snapshots = new Snapshots(parts);
+    this.imports = new Importer(parts, this);
   }
 
   /** Reads the records, finishes or undoes what a crash interrupted. CORRUPT, TOO_NEW. */
@@ -99,85 +102,16 @@ export class Catalog {
 
   /** INVALID, EXISTS, NO_SPACE (a thick disk). Removed disks give way when space is short. */
   async create(wanted: NewDisk): Promise<DiskRecord> {
-    refuse(`disk "${wanted.name}"`, nameFault(wanted.name));
-    refuse(`disk "${wanted.name}"`, sizeFault(wanted.size));
-    refuse(`disk "${wanted.name}"`, attributesFault(wanted.attributes ?? {}));
-    const { sectorBytes = 512 } = wanted;
-    if (sectorBytes !== 512 && sectorBytes !== 4096) refuse('sector size', '512 or 4096 bytes');
-    return await this.#serial.run(() => this.#create(wanted));
+    return await this.#serial.run(() => this.#maker.create(wanted));
   }
 
-  async #create(wanted: NewDisk): Promise<DiskRecord> {
-    const { blocks, clock, random } = this.#ports;
-    this.#shelf.checkOpen();
-    this.#shelf.checkNameFree(wanted.name);
-    if (this.#shelf.size >= limits.disks) {
-      throw new StorageError('INVALID', `a store holds at most ${limits.disks} disks`);
-    }
-    const ref = this.#nextRef.value;
-    if (ref > limits.refMax) throw new StorageError('INVALID', 'no address space is left');
-    const record: DiskRecord = {
-      id: Buffer.from(random.bytes(16)).toString('hex'),
-      ref,
-      name: wanted.name,
-      size: wanted.size,
-      sectorBytes: wanted.sectorBytes ?? 512,
-      physicalSectorBytes: 4096,
-      reserved: wanted.reserved ?? false,
-      created: clock.wall(),
-      removed: null,
-      ...(wanted.erasable === true ? { cipherKey: this.#newKey() } : {}),
-      attributes: Object.freeze({ ...wanted.attributes }),
-    };
-    const { id, name } = record;
-    const began = await this.#shelf.commit(
-      [
-        { key: keys.ref, modified: this.#nextRef.modified },
-        { key: keys.name(name), modified: 0n },
-        { key: keys.disk(id), modified: 0n },
-        { key: keys.intent(id), modified: 0n },
-      ],
-      [
-        { key: keys.ref, value: encodeCounter(ref + 1) },
-        { key: keys.name(name), value: encodeName(id) },
-        { key: keys.intent(id), value: encodeIntent({ op: 'create', ref, name }) },
-      ],
-    );
-    this.#nextRef = { value: ref + 1, modified: began };
-    try {
-      const promised = promisedBlocks(record);
-      await this.#purger.withSpace(promised * blockBytes, () => blocks.create(ref, promised));
-      await flushed(blocks, ref);
-    } catch (error) {
-      await this.#undoCreate(record, began);
-      throw error;
-    }
-    const modified = await this.#shelf.commit(
-      [{ key: keys.intent(id), modified: began }],
-      [
-        { key: keys.disk(id), value: encodeRecord(record) },
-        { key: keys.intent(id), value: null },
-      ],
-    );
-    this.#shelf.put(record, modified, 'created');
-    return record;
-  }
-
-  /** What cannot be undone now (the disk failed) is undone at the next open. */
-  async #undoCreate(record: DiskRecord, began: Revision): Promise<void> {
-    const { blocks, log } = this.#ports;
-    try {
-      await dropSpace(blocks, record.ref);
-      await this.#shelf.commit(
-        [{ key: keys.intent(record.id), modified: began }],
-        [
-          { key: keys.name(record.name), value: null },
-          { key: keys.intent(record.id), value: null },
-        ],
-      );
-    } catch (err) {
-      log.warn({ err, disk: record.name }, 'a disk that could not be made is undone at next start');
-    }
+  /** A writable disk with the content of a snapshot; no data is written. NOT_FOUND, INVALID, EXISTS, NO_SPACE. */
+  async clone(snapshot: string, wanted: NewClone): Promise<DiskRecord> {
+    return await this.#serial.run(async () => {
+      const { record } = this.#held.held(snapshot);
+      const origin = `${this.#shelf.held(record.disk).record.name}@${record.name}`;
+      return await this.#maker.clone(record, origin, wanted);
+    });
   }
 
   /** NOT_FOUND, INVALID, EXISTS. */
@@ -213,6 +147,24 @@ export class Catalog {
       const attributes = Object.freeze({ ...change(record.attributes) });
       refuse(`disk "${record.name}"`, attributesFault(attributes));
       const changed = { ...record, attributes };
+      const revision = await this.#shelf.commit(
+        [{ key: keys.disk(id), modified }],
+        [{ key: keys.disk(id), value: encodeRecord(changed) }],
+      );
+      return this.#shelf.put(changed, revision, 'updated');
+    });
+  }
+
+  /** How far flattening a clone is; null: it is given up; `done`: it has no origin any more. NOT_FOUND. */
+  async setFlatten(id: string, state: Flattening | 'done' | null): Promise<DiskRecord> {
+    return await this.#serial.run(async () => {
+      const { record, modified } = this.#shelf.heldLiving(id);
+      const { flatten: _, origin, ...rest } = record;
+      const changed: DiskRecord = {
+        ...rest,
+        ...(state === 'done' || origin === undefined ? {} : { origin }),
+        ...(state === 'done' || state === null ? {} : { flatten: state }),
+      };
       const revision = await this.#shelf.commit(
         [{ key: keys.disk(id), modified }],
         [{ key: keys.disk(id), value: encodeRecord(changed) }],
@@ -301,10 +253,6 @@ export class Catalog {
     return next;
   }
 
-  #newKey(): string {
-    return Buffer.from(this.#ports.random.bytes(cipherKeyBytes)).toString('hex');
-  }
-
   /**
    * What the disk holds becomes irretrievable: its key is replaced, in both copies of the Directory, and
    * its blocks are given back. It reads as zeros when this resolves. The caller sees to it that no
@@ -316,17 +264,42 @@ export class Catalog {
       if (record.cipherKey === undefined) {
         throw new StorageError('INVALID', `disk "${record.name}" was not made to be erased`);
       }
-      const erased = { ...record, cipherKey: this.#newKey() };
+      const sharers = this.keySharers(record);
+      if (sharers.length > 0) {
+        const text = `its key is also that of ${sharers.join(', ')}: what they hold could still be read`;
+        throw new StorageError('IN_USE', `disk "${record.name}" cannot be erased: ${text}`);
+      }
+      const erased = { ...record, cipherKey: this.#maker.newKey() };
       const to = record.size / blockBytes;
       const reserved = promisedBlocks(record);
       return await this.#trimmed(record, modified, erased, { from: 0, to, reserved }, 'updated');
     });
   }
 
-  /** The name is free at once; the content is kept (see `keptUntil`). NOT_FOUND. */
+  /** What beside this disk lies under its key: snapshots of it and clones, removed ones included. */
+  keySharers({ id, cipherKey }: DiskRecord): string[] {
+    if (cipherKey === undefined) return [];
+    const others = [...this.#shelf.list(), ...this.#shelf.removed()].filter(
+      (other) => other.cipherKey === cipherKey && other.id !== id,
+    );
+    const snapshots = this.#held.all().filter((one) => one.cipherKey === cipherKey);
+    return [
+      ...snapshots.map((one) => `snapshot "${one.name}"`),
+      ...others.map((one) => `disk "${one.name}"${one.removed === null ? '' : ' (removed)'}`),
+    ];
+  }
+
+  /** The name is free at once; the content is kept (see `keptUntil`). NOT_FOUND, IN_USE (it has snapshots). */
   async remove(id: string): Promise<DiskRecord> {
     return await this.#serial.run(async () => {
       const { record, modified } = this.#shelf.heldLiving(id);
+      const names = this.#held.of(id).map(({ name }) => name);
+      if (names.length > 0) {
+        throw new StorageError(
+          'IN_USE',
+          `disk "${record.name}" has snapshots: ${names.join(', ')}`,
+        );
+      }
       const removed = { ...record, removed: this.#ports.clock.wall() };
       const revision = await this.#shelf.commit(
         [{ key: keys.disk(id), modified }],
@@ -414,6 +387,3 @@ export class Catalog {
     await this.#serial.idle();
   }
 }
-
-const promisedBlocks = (record: DiskRecord): number =>
-  record.reserved ? record.size / blockBytes : 0;

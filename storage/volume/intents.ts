@@ -7,17 +7,22 @@
  *   purge   finished: the record is gone already, the space is dropped
  *   trim    finished: blocks past the end of a shrunk disk are unmapped, so that growing it again
  *           shows zeros
+ *   spaces  undone: spaces that were to become snapshots or an imported disk are dropped, names are free again
+ *   revert  finished: the space goes back to what the snapshot holds, whose size the record has already
  *
- * Directory keys: disk/<id> record, name/<name> the id of the living disk of that name,
- * intent/<id> at most one per disk, counter/ref the next address space.
+ * Directory keys: disk/<id> record, name/<name> the id of the living disk of that name, snapshot/<id> record,
+ * snapshot-name/<disk id>/<name> the id of that disk's snapshot of that name, intent/<id> at most one per disk or
+ * snapshot, counter/ref the next address space.
  */
 import { StorageError } from '../base/errors.ts';
 import type { Blocks } from '../map/blocks.ts';
-import { decodeJson, encodeJson, nameFault } from './record.ts';
+import { decodeJson, encodeJson, isId, isWhole, nameFault } from './record.ts';
 
 export const keys = {
   disk: (id: string): string => `disk/${id}`,
   name: (name: string): string => `name/${name}`,
+  snapshot: (id: string): string => `snapshot/${id}`,
+  snapshotName: (disk: string, name: string): string => `snapshot-name/${disk}/${name}`,
   intent: (id: string): string => `intent/${id}`,
   ref: 'counter/ref',
 } as const;
@@ -31,6 +36,18 @@ export type Intent =
       readonly ref: number;
       readonly from: number;
       readonly to: number;
+      readonly reserved: number;
+    }
+  /** `names`: keys that were taken, and for whom. */
+  | {
+      readonly op: 'spaces';
+      readonly refs: readonly number[];
+      readonly names: readonly { readonly key: string; readonly id: string }[];
+    }
+  | {
+      readonly op: 'revert';
+      readonly ref: number;
+      readonly from: number;
       readonly reserved: number;
     };
 
@@ -64,8 +81,21 @@ export function decodeIntent(bytes: Uint8Array, what: string): Intent {
         to: whole('to'),
         reserved: whole('reserved'),
       };
+    case 'revert':
+      return { op, ref: whole('ref'), from: whole('from'), reserved: whole('reserved') };
+    case 'spaces': {
+      const { refs, names } = fields;
+      if (!Array.isArray(refs) || !refs.every(isWhole)) break;
+      if (!Array.isArray(names) || !names.every(isTakenName)) break;
+      return { op, refs, names: names.map(({ key, id }) => ({ key, id })) };
+    }
   }
   throw new StorageError('CORRUPT', `${what}: unknown intent`);
+}
+
+function isTakenName(value: unknown): value is { key: string; id: string } {
+  const { key, id } = Object(value) as Record<string, unknown>;
+  return typeof key === 'string' && /^(?:snapshot-)?name\//.test(key) && isId(id);
 }
 
 /** Drop a space if it is there, after everything that was accepted for it has ended. */

@@ -11,6 +11,10 @@ export const limits = {
   diskBytesMax: 2 ** 50,
   /** Living and removed; their records fit the embedded Directory with room for their attributes. */
   disks: 4096,
+  /** With the disks' records they fit the embedded Directory, which is written whole with every change. */
+  snapshots: 8192,
+  /** Disks with a snapshot at one point: each takes two steps of a transaction, of which there are 128. */
+  snapshotGroup: 32,
   /** All attributes of one disk, keys and values, in characters: an access list of some hundreds. */
   attributeLength: 64 * 1024,
   /** A write inside one aligned range of so much is there as a whole or not at all after a crash: a chunk,
@@ -30,6 +34,16 @@ export const limits = {
   zeroPieces: 4,
   /** Blocks unmapped in one call (1 GiB): about a millisecond of walking the map. */
   unmapPieceBlocks: 256 * 1024,
+  /** Blocks copied at once when a disk is flattened: a group or two of the log, whose writers wait that long. */
+  flattenPieceBlocks: 64,
+  /** How often a flattening's position is kept (64 MiB): what is copied again after a crash, at most. */
+  flattenNoteBlocks: 16 * 1024,
+  /** Questions to the map for one portion of a difference. */
+  diffCalls: 4096,
+  /** Content in one record of an exported stream: a quarter of a log segment; what an import holds in memory. */
+  streamPieceBytes: 256 * 1024,
+  /** Records of an import being written at once: they keep a group commit full. */
+  importsInFlight: 8,
   /** Memory for acknowledged blocks of disks with write-back, all of them together, unless it is set. */
   writeBackBytes: 256 * 1024 * 1024,
   /** It grows by slabs, so that nobody pays for what is not used. */

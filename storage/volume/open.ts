@@ -51,6 +51,13 @@ export class OpenVolume implements Volume, WriteHost {
     this.space = space;
   }
 
+  /** For copying blocks as they lie. */
+  get raw(): WriteHost {
+    const { locks, changes, space, ref } = this;
+    const refusal = (last: number) => this.refusal(last);
+    return { blocks: this.#store, locks, changes, space, ref, refusal };
+  }
+
   /** As this disk sees them. */
   get blocks(): Blocks {
     return this.#blocks;
@@ -64,14 +71,25 @@ export class OpenVolume implements Volume, WriteHost {
     return this.#record;
   }
 
-  /** The record changed in the Directory; a new size shows at once. */
-  update(record: DiskRecord): void {
+  /** The record changed in the Directory, and perhaps all of the content; a new size shows at once. */
+  update(record: DiskRecord, content = false): void {
     assert.equal(record.id, this.#record.id);
     if (record.cipherKey !== this.#record.cipherKey) this.#blocks = this.#sealed(record);
     this.#record = record;
-    if (record.size === this.#size) return;
+    const resized = record.size !== this.#size;
     this.#size = record.size;
-    this.#tell('size');
+    if (resized) this.#tell('size');
+    if (content) this.#tell('content');
+  }
+
+  /** Resolves when no change is in flight; none begins before the function that it gives is called. */
+  still(): Promise<() => void> {
+    const { locks, changes } = this;
+    return new Promise((resolve) => {
+      locks.acquire(0, Number.MAX_SAFE_INTEGER, (lock) => {
+        changes.whenNone(lock, () => resolve(() => locks.release(lock)));
+      });
+    });
   }
 
   /** The disk is removed: every call from here on, and what still waits, is refused. */
@@ -87,7 +105,7 @@ export class OpenVolume implements Volume, WriteHost {
     return () => this.#listeners.delete(listener);
   }
 
-  #tell(change: 'size' | 'removed'): void {
+  #tell(change: 'size' | 'content' | 'removed'): void {
     for (const listener of [...this.#listeners]) listener.changed(change);
   }
 
@@ -172,7 +190,7 @@ export class OpenVolume implements Volume, WriteHost {
       new WholeWrite(this, first, data, false, null, done, durable).submit();
       return;
     }
-    const copy = data.slice();
+    const copy = new Uint8Array(data);
     this.locks.acquire(first, last, (lock) => {
       new WholeWrite(this, first, copy, true, lock, done, durable).submit();
     });
@@ -278,7 +296,7 @@ export class OpenVolume implements Volume, WriteHost {
       });
     };
     this.locks.acquire(first, last, (lock) => this.changes.whenNone(lock, () => read(lock)));
-    if (!decided) [wanted, next] = [compare.slice(), write.slice()];
+    if (!decided) [wanted, next] = [new Uint8Array(compare), new Uint8Array(write)];
   }
 
   unmap(offset: number, length: number, done: Done): void {

@@ -5,14 +5,15 @@
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { type Blocks, blockBytes } from '../map/blocks.ts';
+import { blockBytes } from '../map/blocks.ts';
+import type { ImageBlocks } from '../map/images.ts';
 import { dropSpace, encodeIntent, keys } from './intents.ts';
 import { limits } from './limits.ts';
 import type { Held, Shelf } from './shelf.ts';
 import type { DiskRecord } from './volume.ts';
 
 export interface PurgerPorts {
-  readonly blocks: Blocks;
+  readonly blocks: ImageBlocks;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -75,10 +76,9 @@ export class Purger {
   async reclaim(bytes: number): Promise<boolean> {
     const { blocks, log } = this.#ports;
     const removed = this.#shelf.removed();
-    let held = 0;
-    for (const record of removed) held += this.#heldBytes(record);
     // Purging what would not be enough anyway helps nobody.
-    if (removed.length === 0 || blocks.total().free + held < bytes) return false;
+    if (removed.length === 0) return false;
+    if (blocks.total().free + (await this.#heldBytes(removed)) < bytes) return false;
     for (const [index, record] of removed.entries()) {
       if (index > 0 && blocks.total().free >= bytes) break;
       log.warn({ disk: record.name, id: record.id }, 'space is short: a removed disk gives way');
@@ -87,9 +87,19 @@ export class Purger {
     return true;
   }
 
-  #heldBytes(record: DiskRecord): number {
-    const usage = this.#ports.blocks.usage(record.ref);
-    return Math.max(usage.mapped, usage.reserved) * blockBytes;
+  /** What purging all of them gives back, and not what clones go on holding. */
+  async #heldBytes(removed: readonly DiskRecord[]): Promise<number> {
+    const { blocks } = this.#ports;
+    const refs = removed.map(({ ref }) => ref);
+    let mapped = 0;
+    let promised = 0;
+    for (const ref of refs) {
+      const usage = blocks.usage(ref);
+      mapped += usage.mapped;
+      promised += Math.max(0, usage.reserved - usage.mapped);
+    }
+    if (this.#shelf.hasClones) mapped = await blocks.exclusive(refs);
+    return (mapped + promised) * blockBytes;
   }
 
   /** Run `work`; on NO_SPACE make room once and run it again. */

@@ -7,10 +7,10 @@ import { StorageError } from '../base/errors.ts';
 import { blockBytes } from '../map/blocks.ts';
 import { limits } from './limits.ts';
 import { cipherKeyBytes } from './sealed-blocks.ts';
-import type { DiskRecord } from './volume.ts';
+import type { DiskRecord, Flattening, Origin } from './volume.ts';
 
-/** Version 2 adds `cipherKey`; a record without one is still written as version 1. */
-const recordVersion = 2;
+/** Version 2 adds `cipherKey`, version 3 what a clone has; a record is written as the oldest that will do. */
+const recordVersion = 3;
 const cipherKeyPattern = new RegExp(`^[0-9a-f]{${2 * cipherKeyBytes}}$`);
 const namePattern = /^[a-z0-9][a-z0-9.-]*$/;
 
@@ -45,7 +45,10 @@ export function decodeJson(bytes: Uint8Array, known: number, what: string): Fiel
 export type Fields = Readonly<Record<string, unknown>>;
 
 export function encodeRecord(record: DiskRecord): Uint8Array {
-  return encodeJson({ version: record.cipherKey === undefined ? 1 : recordVersion, ...record });
+  const { cipherKey, origin, family, flatten } = record;
+  const cloned = origin !== undefined || family !== undefined || flatten !== undefined;
+  const version = cloned ? recordVersion : cipherKey === undefined ? 1 : 2;
+  return encodeJson({ version, ...record });
 }
 
 export function decodeRecord(bytes: Uint8Array, what: string): DiskRecord {
@@ -59,7 +62,7 @@ export function recordOf(fields: Fields, what: string): DiskRecord {
   };
   const { id, ref, name, size, sectorBytes, physicalSectorBytes, reserved, created, removed } =
     fields;
-  if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id)) return bad('id');
+  if (!isId(id)) return bad('id');
   if (!isWhole(ref) || ref < 1 || ref > limits.refMax) return bad('ref');
   if (typeof name !== 'string' || nameFault(name) !== null) return bad('name');
   if (!isWhole(size) || sizeFault(size) !== null) return bad('size');
@@ -70,8 +73,15 @@ export function recordOf(fields: Fields, what: string): DiskRecord {
   if (removed !== null && !isTime(removed)) return bad('removed');
   const attributes = fields.attributes;
   if (!isAttributes(attributes)) return bad('attributes');
-  const { version, cipherKey } = fields;
-  if (version === 2 ? !isCipherKey(cipherKey) : cipherKey !== undefined) return bad('cipherKey');
+  const { version, cipherKey, origin, family, flatten } = fields;
+  if (version === 2 ? !isCipherKey(cipherKey) : version === 1 && cipherKey !== undefined) {
+    return bad('cipherKey');
+  }
+  if (cipherKey !== undefined && !isCipherKey(cipherKey)) return bad('cipherKey');
+  if (version !== 3 && (origin ?? family ?? flatten) !== undefined) return bad('version');
+  if (origin !== undefined && !isOrigin(origin)) return bad('origin');
+  if (family !== undefined && !isId(family)) return bad('family');
+  if (flatten !== undefined && !isFlattening(flatten)) return bad('flatten');
   return {
     id,
     ref,
@@ -83,17 +93,33 @@ export function recordOf(fields: Fields, what: string): DiskRecord {
     created,
     removed,
     ...(isCipherKey(cipherKey) ? { cipherKey } : {}),
+    ...(isOrigin(origin) ? { origin: { snapshot: origin.snapshot, name: origin.name } } : {}),
+    ...(isId(family) ? { family } : {}),
+    ...(isFlattening(flatten) ? { flatten: { ...flatten } } : {}),
     attributes: Object.freeze({ ...attributes }),
   };
 }
 
-const isCipherKey = (value: unknown): value is string =>
+export const isId = (value: unknown): value is string =>
+  typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
+
+function isOrigin(value: unknown): value is Origin {
+  const { snapshot, name } = Object(value) as Fields;
+  return isId(snapshot) && typeof name === 'string' && name.length <= 2 * limits.nameLength + 1;
+}
+
+function isFlattening(value: unknown): value is Flattening {
+  const { next, bytesPerSecond } = Object(value) as Fields;
+  return isWhole(next) && next >= 0 && isWhole(bytesPerSecond) && bytesPerSecond > 0;
+}
+
+export const isCipherKey = (value: unknown): value is string =>
   typeof value === 'string' && cipherKeyPattern.test(value);
-const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
-const isTime = (value: unknown): value is number =>
+export const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
+export const isTime = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value);
 
-function isAttributes(value: unknown): value is Record<string, string> {
+export function isAttributes(value: unknown): value is Record<string, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   return Object.values(value).every((item) => typeof item === 'string');
 }

@@ -7,7 +7,14 @@ import { StorageError } from '../base/errors.ts';
 import type { Comparison, Directory, Mutation, Revision } from '../cluster/directory.ts';
 import type { DiskRecord } from './volume.ts';
 
-export type CatalogChange = 'created' | 'updated' | 'resized' | 'removed' | 'restored' | 'purged';
+export type CatalogChange =
+  | 'created'
+  | 'updated'
+  | 'resized'
+  | 'reverted'
+  | 'removed'
+  | 'restored'
+  | 'purged';
 export type CatalogListener = (change: CatalogChange, record: DiskRecord) => void;
 
 export interface Held {
@@ -52,6 +59,12 @@ export class Shelf {
     const records: DiskRecord[] = [];
     for (const { record } of this.#disks.values()) if (wanted(record)) records.push(record);
     return records;
+  }
+
+  /** Whether any disk began as a clone: only then do disks share blocks. */
+  get hasClones(): boolean {
+    for (const { record } of this.#disks.values()) if (record.family !== undefined) return true;
+    return false;
   }
 
   held(id: string): Held {

@@ -29,13 +29,36 @@ export interface DiskRecord {
   /** Absent: blocks lie as they were written. Else 128 hex digits under which they are sealed (sealed-blocks.ts);
    *  made at creation, replaced by `erase`. */
   readonly cipherKey?: string;
+  /** Only of a clone: where its content came from. Absent once it was flattened. */
+  readonly origin?: Origin;
+  /** Only with an origin, now or once: the disk at the root of all clones. Spaces of different families share
+   *  nothing. Absent: the disk's own id. */
+  readonly family?: string;
+  /** While it is being flattened: how far it is. */
+  readonly flatten?: Flattening;
   /** Opaque to storage/; the appliance keeps the target's name and the access list here. */
   readonly attributes: Readonly<Record<string, string>>;
 }
 
+export interface Origin {
+  /** Id of the snapshot, which may be gone. */
+  readonly snapshot: string;
+  /** `DISK@SNAPSHOT`, as it was called when it was cloned. */
+  readonly name: string;
+}
+
+export interface Flattening {
+  /** The first block that was not looked at. */
+  readonly next: number;
+  readonly bytesPerSecond: number;
+}
+
 export interface VolumeListener {
-  /** `size`: the capacity changed. `removed`: the disk is going; no call may follow. */
-  changed(change: 'size' | 'removed'): void;
+  /**
+   * `size`: the capacity changed. `content`: it is another one, not by writes. `removed`: the disk is going; no
+   * call may follow.
+   */
+  changed(change: 'size' | 'content' | 'removed'): void;
 }
 
 export interface Allocation {

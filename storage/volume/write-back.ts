@@ -154,7 +154,7 @@ export class WriteBack implements Blocks {
     const space = this.#spaces.get(ref);
     if (space === undefined) this.#store.write(ref, block, data, done);
     else if (space.gate !== null) {
-      const copy = data.slice();
+      const copy = new Uint8Array(data);
       this.#hold(space, copy.length, done, () => this.write(ref, block, copy, done, durable));
     } else this.#write(space, block, data, done, durable);
   }

@@ -92,7 +92,7 @@ export class WholeWrite implements Done, Change {
   }
 
   #makeRoom(full: StorageError): void {
-    if (!this.#owned) this.#data = this.#data!.slice();
+    if (!this.#owned) this.#data = new Uint8Array(this.#data!);
     this.#owned = true;
     this.#waiting = true;
     const { space } = this.#host;

@@ -28,7 +28,7 @@ export class BackgroundTask implements Task {
   readonly #finished: (task: BackgroundTask) => void;
 
   constructor(from: Task, writes: boolean, finished: (task: BackgroundTask) => void) {
-    this.cdb = from.cdb.slice();
+    this.cdb = new Uint8Array(from.cdb);
     this.nexus = from.nexus;
     this.writes = writes;
     this.#finished = finished;

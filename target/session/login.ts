@@ -139,7 +139,7 @@ export class Login {
       throw new Refusal(LoginStatus.initiatorError, 'too much text');
     }
     if (request.continues) {
-      this.#parts.push(data.slice());
+      this.#parts.push(new Uint8Array(data));
       return this.#reply(request, false, []);
     }
     const pairs = readPairs(this.#joined(data), loginText);

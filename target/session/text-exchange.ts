@@ -48,7 +48,7 @@ export class TextExchange {
       this.#clear();
       return false;
     }
-    if (data.length !== 0) this.#parts.push(data.slice());
+    if (data.length !== 0) this.#parts.push(new Uint8Array(data));
     if (request.continues) {
       this.#owner.textResponse(request.tag, this.#newTag(), false, NOTHING);
       return true;

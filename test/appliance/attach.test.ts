@@ -23,6 +23,7 @@ const plain = {
   writeProtected: false,
   removable: false,
   hostProtect: false,
+  sanitize: false,
   writeBack: false,
   pool: { free: () => 0, used: () => 0, warnBelowBytes: 0 },
   erase: async () => {},

@@ -61,7 +61,7 @@ function offered(access: string, chap = '') {
     erase: async () => {},
     writeBack: async () => {},
   });
-  exposure.add(volumeOf(recordWith(access, chap)));
+  exposure.add(volumeOf(recordWith(access, chap)), false);
   return { server, exposure, target: server.targets.get(iqn)! };
 }
 
@@ -106,7 +106,7 @@ test('a disk with damaged CHAP settings is not offered', (t) => {
 test('a renamed disk has its new name as alias', (t) => {
   const { exposure, target } = offered('');
   t.is(target.alias, 'disk0');
-  exposure.rename({ ...recordWith(''), name: 'system' });
+  exposure.rename(recordWith(''), 'system');
   t.is(target.alias, 'system');
 });
 
@@ -115,6 +115,6 @@ test('a disk taken away is no target any more and can be offered again', async (
   const record = recordWith('');
   await exposure.remove(record);
   t.false(server.targets.has(iqn));
-  exposure.add(volumeOf(record));
+  exposure.add(volumeOf(record), false);
   t.true(server.targets.has(iqn));
 });

@@ -26,7 +26,13 @@ test('a failed store refuses writes and changes, answers reads and says why', as
   await t.throwsAsync(host.write(2048, Buffer.alloc(4096, 7)), { message: /sense 03\/0c\/00/ });
   t.deepEqual(await host.read(0, 8), Buffer.alloc(4096, 5));
 
-  const status = (await daemon.petal('status')) as Status;
+  const told = await daemon.petalRaw('status');
+  t.is(told.status, 4, 'needs attention');
+  const status = JSON.parse(told.stdout) as Status;
+  t.deepEqual(
+    status.alarms.map(({ code }) => code),
+    ['STORE_FAILED'],
+  );
   t.is(status.state, 'failed');
   t.regex(status.store.failed ?? '', /store\.petal: write failed: EFBIG/);
   for (const args of [

@@ -110,7 +110,7 @@ export function directoryContract(test: TestFn, make: () => Promise<Directory>):
   });
 
   promise('what is handed over and handed out is a copy', async (t, directory) => {
-    const value = encoder.encode('kept');
+    const value = Buffer.from('kept');
     const call = directory.commit([], [{ key: 'a', value }]);
     value.fill(0);
     await call;

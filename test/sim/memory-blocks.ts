@@ -2,6 +2,9 @@
  * `Blocks` in memory, for tests of what stands on them: completes at once, or later in a seeded
  * order. Changes take effect in the order in which they were accepted, and reads may not see them
  * before they have completed, as when they wait for room in the real store. Capacity is counted.
+ *
+ * A block is one Uint8Array that is never changed, so spaces share a block when they hold the same array. Whole
+ * contents (`Images`) are copies of a space's table; `#holders` counts in how many tables each array is.
  */
 import { StorageError } from '#storage/base/errors.ts';
 import {
@@ -14,6 +17,7 @@ import {
   type Redemption,
   type StoreUsage,
 } from '#storage/map/blocks.ts';
+import type { Images, SnapshotPair } from '#storage/map/images.ts';
 import type { SeededRandom } from '#test/kit/random.ts';
 
 export interface MemoryBlocksOptions {
@@ -26,9 +30,10 @@ export interface MemoryBlocksOptions {
 interface Space {
   readonly content: Map<number, Uint8Array>;
   reserved: number;
+  frozen?: boolean;
 }
 
-export class MemoryBlocks implements Blocks, Claims {
+export class MemoryBlocks implements Blocks, Claims, Images {
   readonly spaces = new Map<number, Space>();
   /** Set: every later call that changes something fails with it. */
   failure: StorageError | null = null;
@@ -44,6 +49,8 @@ export class MemoryBlocks implements Blocks, Claims {
   #pending: (() => void)[] = [];
   /** Accepted changes that reads do not see yet, in order. */
   readonly #unseen: (() => void)[] = [];
+  /** Block → in how many spaces it is. */
+  readonly #holders = new Map<Uint8Array, number>();
 
   constructor(options: MemoryBlocksOptions = {}) {
     this.#capacity = options.capacity ?? 2 ** 30;
@@ -59,16 +66,119 @@ export class MemoryBlocks implements Blocks, Claims {
 
   async reserve(ref: number, reserved: number): Promise<void> {
     this.#check();
-    const space = this.#space(ref);
-    const more = Math.max(reserved, space.content.size) - this.#taken(space);
+    const space = this.#known(ref);
+    if (space.frozen) throw frozen(ref);
+    const more = this.#outstanding({ ...space, reserved }) - this.#outstanding(space);
     if (more > this.#free()) throw full();
     space.reserved = reserved;
   }
 
   async drop(ref: number): Promise<void> {
     this.#check();
-    this.#space(ref);
+    const { content } = this.#known(ref);
+    this.#see();
+    this.#release(content);
     this.spaces.delete(ref);
+  }
+
+  async snapshot(pairs: readonly SnapshotPair[]): Promise<void> {
+    this.#check();
+    this.#see();
+    const fresh = new Set(pairs.map(({ as }) => as));
+    const origins = new Set(pairs.map(({ of }) => of));
+    if (pairs.length === 0 || Math.min(fresh.size, origins.size) < pairs.length) {
+      throw new StorageError('INVALID', 'a snapshot is of different spaces, at least one');
+    }
+    for (const { of, as } of pairs) {
+      if (this.#known(of).frozen) throw frozen(of);
+      if (this.spaces.has(as)) throw new StorageError('EXISTS', `space ${as}`);
+    }
+    const free = this.#free();
+    for (const { of, as } of pairs) this.#copy(this.#known(of).content, as, 0, true);
+    if (this.#free() < 0 && this.#free() < free) {
+      for (const as of fresh) await this.drop(as);
+      throw full();
+    }
+  }
+
+  async clone(from: number, ref: number, reserved: number): Promise<void> {
+    this.#check();
+    const { content, frozen: isFrozen } = this.#known(from);
+    if (!isFrozen) throw new StorageError('INVALID', `space ${from} is not frozen`);
+    if (this.spaces.has(ref)) throw new StorageError('EXISTS', `space ${ref}`);
+    if (reserved > this.#free()) throw full();
+    this.#copy(content, ref, reserved, false);
+  }
+
+  async revert(ref: number, from: number): Promise<void> {
+    this.#check();
+    const space = this.#known(ref);
+    const { content, frozen: isFrozen } = this.#known(from);
+    if (space.frozen) throw frozen(ref);
+    if (!isFrozen) throw new StorageError('INVALID', `space ${from} is not frozen`);
+    this.#see();
+    this.#release(space.content);
+    this.#copy(content, ref, space.reserved, false);
+  }
+
+  isFrozen(ref: number): boolean {
+    return this.#known(ref).frozen === true;
+  }
+
+  async exclusive(refs: readonly number[]): Promise<number> {
+    const held = new Map<Uint8Array, number>();
+    for (const ref of new Set(refs)) {
+      for (const block of this.#known(ref).content.values()) {
+        held.set(block, (held.get(block) ?? 0) + 1);
+      }
+    }
+    let count = 0;
+    for (const [block, here] of held) if (this.#holders.get(block) === here) count++;
+    return count;
+  }
+
+  async difference(
+    a: number,
+    b: number,
+    block: number,
+    count: number,
+  ): Promise<{ differs: boolean; count: number }> {
+    const [one, two] = [this.#known(a).content, this.#known(b).content];
+    const differ = (at: number): boolean => one.get(at) !== two.get(at);
+    const differs = differ(block);
+    let reach = differs ? 1 : count;
+    if (differs) while (reach < count && differ(block + reach)) reach++;
+    else {
+      for (const at of [...one.keys(), ...two.keys()]) {
+        if (at > block && at - block < reach && differ(at)) reach = at - block;
+      }
+    }
+    return { differs, count: reach };
+  }
+
+  #copy(content: ReadonlyMap<number, Uint8Array>, ref: number, reserved: number, frozen: boolean) {
+    for (const block of content.values()) this.#hold(block, 1);
+    this.spaces.set(ref, { content: new Map(content), reserved, frozen });
+  }
+
+  #release(content: ReadonlyMap<number, Uint8Array>): void {
+    for (const block of content.values()) this.#hold(block, -1);
+  }
+
+  #hold(block: Uint8Array, more: number): void {
+    const holders = (this.#holders.get(block) ?? 0) + more;
+    if (holders > 0) this.#holders.set(block, holders);
+    else this.#holders.delete(block);
+  }
+
+  #put(content: Map<number, Uint8Array>, at: number, block: Uint8Array | null): void {
+    const old = content.get(at);
+    if (old !== undefined) this.#hold(old, -1);
+    if (block === null) content.delete(at);
+    else {
+      this.#hold(block, 1);
+      content.set(at, block);
+    }
   }
 
   refs(): readonly number[] {
@@ -78,7 +188,7 @@ export class MemoryBlocks implements Blocks, Claims {
   readNow(ref: number, block: number, count: number, into: Uint8Array, at: number): boolean {
     if (this.#random?.chance(0.5)) return false;
     if (this.#damage(block, count)) return false;
-    this.#copy(ref, block, count, into, at);
+    this.#fill(ref, block, count, into, at);
     return true;
   }
 
@@ -88,28 +198,27 @@ export class MemoryBlocks implements Blocks, Claims {
         done.complete(new StorageError('MEDIUM_ERROR', 'damaged'));
         return;
       }
-      this.#copy(ref, block, count, into, at);
+      this.#fill(ref, block, count, into, at);
       done.complete(null);
     });
   }
 
   write(ref: number, block: number, data: Uint8Array, done: Done): void {
     const space = this.#space(ref);
-    if (this.failure !== null) {
-      done.complete(this.failure);
+    const refusal = this.failure ?? (space.frozen ? frozen(ref) : null);
+    if (refusal !== null) {
+      done.complete(refusal);
       return;
     }
     const count = data.length / blockBytes;
     if (!Number.isInteger(count) || count === 0) throw new Error('not whole blocks');
     let fresh = 0;
-    for (let i = 0; i < count; i++) if (!space.content.has(block + i)) fresh++;
-    const before = this.#taken(space);
-    const after = Math.max(space.reserved, space.content.size + fresh);
-    if (after - before > this.#free()) {
+    for (let i = 0; i < count; i++) if (!this.#owns(space, block + i)) fresh++;
+    if (fresh - this.#outstanding(space) > this.#free()) {
       done.complete(full());
       return;
     }
-    this.#write(space, block, data, done);
+    this.#write(ref, block, data, done);
   }
 
   claim(blocks: number, pages: number): boolean {
@@ -135,28 +244,31 @@ export class MemoryBlocks implements Blocks, Claims {
       return;
     }
     this.release(write.blocks, write.pages);
-    this.#write(this.#space(write.ref), write.block, write.data, done);
+    this.#write(write.ref, write.block, write.data, done);
   }
 
-  #write(space: Space, block: number, data: Uint8Array, done: Done): void {
+  #write(ref: number, block: number, data: Uint8Array, done: Done): void {
     const count = data.length / blockBytes;
-    const copy = data.slice();
+    // A Buffer's own `slice` is no copy.
+    const copy = new Uint8Array(data);
     this.#change(done, () => {
+      const { content } = this.#space(ref);
       for (let i = 0; i < count; i++) {
-        space.content.set(block + i, copy.slice(i * blockBytes, (i + 1) * blockBytes));
+        this.#put(content, block + i, copy.slice(i * blockBytes, (i + 1) * blockBytes));
       }
     });
   }
 
   unmap(ref: number, block: number, count: number, done: Done): void {
-    const space = this.#space(ref);
-    if (this.failure !== null) {
-      done.complete(this.failure);
+    const refusal = this.failure ?? (this.#space(ref).frozen ? frozen(ref) : null);
+    if (refusal !== null) {
+      done.complete(refusal);
       return;
     }
     this.#change(done, () => {
-      for (const held of [...space.content.keys()]) {
-        if (held >= block && held < block + count) space.content.delete(held);
+      const { content } = this.#space(ref);
+      for (const held of [...content.keys()]) {
+        if (held >= block && held < block + count) this.#put(content, held, null);
       }
     });
   }
@@ -192,17 +304,13 @@ export class MemoryBlocks implements Blocks, Claims {
   }
 
   total(): StoreUsage {
-    let used = 0;
-    let taken = 0;
-    for (const space of this.spaces.values()) {
-      used += space.content.size;
-      taken += this.#taken(space);
-    }
+    const used = this.#holders.size;
+    const free = this.#free();
     return {
       capacity: this.#capacity * blockBytes,
       used: used * blockBytes,
-      reserved: (taken - used) * blockBytes,
-      free: (this.#capacity - taken) * blockBytes,
+      reserved: (this.#capacity - used - free) * blockBytes,
+      free: free * blockBytes,
     };
   }
 
@@ -233,12 +341,17 @@ export class MemoryBlocks implements Blocks, Claims {
     });
   }
 
+  /** All that was accepted takes effect. */
+  #see(): void {
+    for (const effect of this.#unseen.splice(0)) effect();
+  }
+
   #later(fire: () => void): void {
     if (this.#random === null) fire();
     else this.#pending.push(fire);
   }
 
-  #copy(ref: number, block: number, count: number, into: Uint8Array, at: number): void {
+  #fill(ref: number, block: number, count: number, into: Uint8Array, at: number): void {
     const { content } = this.#space(ref);
     for (let i = 0; i < count; i++) {
       const from = at + i * blockBytes;
@@ -253,14 +366,30 @@ export class MemoryBlocks implements Blocks, Claims {
     return false;
   }
 
-  #taken(space: Space): number {
-    return Math.max(space.reserved, space.content.size);
+  /** Whether overwriting this block takes no more room. */
+  #owns({ content }: Space, at: number): boolean {
+    const block = content.get(at);
+    return block !== undefined && this.#holders.get(block) === 1;
+  }
+
+  /** Promised to the space and not yet taken by blocks of its own. */
+  #outstanding(space: Space): number {
+    if (space.reserved === 0) return 0;
+    let own = 0;
+    for (const at of space.content.keys()) if (this.#owns(space, at)) own++;
+    return Math.max(0, space.reserved - own);
   }
 
   #free(): number {
-    let taken = 0;
-    for (const space of this.spaces.values()) taken += this.#taken(space);
-    return this.#capacity - taken - this.claimed;
+    let free = this.#capacity - this.#holders.size - this.claimed;
+    for (const space of this.spaces.values()) free -= this.#outstanding(space);
+    return free;
+  }
+
+  #known(ref: number): Space {
+    const space = this.spaces.get(ref);
+    if (space === undefined) throw new StorageError('NOT_FOUND', `there is no space ${ref}`);
+    return space;
   }
 
   #space(ref: number): Space {
@@ -275,3 +404,4 @@ export class MemoryBlocks implements Blocks, Claims {
 }
 
 const full = (): StorageError => new StorageError('NO_SPACE', 'the store is full');
+const frozen = (ref: number): StorageError => new StorageError('INVALID', `space ${ref} is frozen`);

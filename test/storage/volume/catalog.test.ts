@@ -211,7 +211,7 @@ test('a writer that meets a full store makes removed disks give way, no more tha
   const { catalog, volume, blocks } = await crowded();
   const write = (block: number, count: number): Promise<StorageError | null> =>
     call((done) => {
-      const data = new Uint8Array(count * blockBytes).fill(1);
+      const data = Buffer.alloc(count * blockBytes, 1);
       volume.write(block * blockBytes, data, done);
       data.fill(2);
     });
@@ -302,6 +302,6 @@ for (const [what, spoil] of contradictions) {
 test('a record of a newer version is refused as such', async (t) => {
   const parts = await fresh();
   await parts.catalog.create({ name: 'a', size: megabyte });
-  await put(parts, 'disk/', '{"version":3}');
+  await put(parts, 'disk/', '{"version":4}');
   await refused(t, parts.reopen(), 'TOO_NEW');
 });

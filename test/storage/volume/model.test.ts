@@ -10,6 +10,7 @@ import test from 'ava';
 import type { StorageError } from '#storage/base/errors.ts';
 import { silentLog } from '#storage/base/log.ts';
 import type { Done } from '#storage/map/blocks.ts';
+import { rewrite } from '#storage/volume/flatten.ts';
 import { OpenVolume } from '#storage/volume/open.ts';
 import type { DiskRecord } from '#storage/volume/volume.ts';
 import { WriteBack } from '#storage/volume/write-back.ts';
@@ -82,7 +83,16 @@ const stamped = (stamp: number, count: number): Uint8Array => {
 class Client {
   readonly registers = Array.from({ length: sectors }, () => new Register());
   readonly faults: string[] = [];
-  readonly counts = { read: 0, readNow: 0, write: 0, unmap: 0, zero: 0, caw: 0, miss: 0 };
+  readonly counts = {
+    read: 0,
+    readNow: 0,
+    write: 0,
+    unmap: 0,
+    zero: 0,
+    caw: 0,
+    miss: 0,
+    rewrite: 0,
+  };
   readonly #volume: OpenVolume;
   readonly #random: SeededRandom;
   #now = 0;
@@ -101,7 +111,8 @@ class Client {
     const most = Math.min(sectors - from, this.#random.chance(0.5) ? 3 : 40);
     const count = aligned ? Math.min(8, sectors - from) : this.#random.between(1, most);
     const choice = this.#random.below(100);
-    if (choice < 35) this.#read(from, count);
+    if (choice < 5) this.#rewrite(first);
+    else if (choice < 35) this.#read(from, count);
     else if (choice < 70) this.#write(from, count);
     else if (choice < 78) this.#zero(from, count, 'unmap');
     else if (choice < 85) this.#zero(from, count, 'zero');
@@ -154,6 +165,17 @@ class Client {
     data.fill(0xee);
   }
 
+  /** As flattening does: no value of its own, so registers hear nothing of it. */
+  #rewrite(first: number): void {
+    this.counts.rewrite++;
+    const block = Math.floor(first / 8);
+    this.inFlight++;
+    rewrite(this.#volume.raw, block, Math.min(4, sectors / 8 - block)).then(
+      () => this.inFlight--,
+      (error: unknown) => this.faults.push(`a rewrite failed: ${error}`),
+    );
+  }
+
   #read(from: number, count: number): void {
     const into = new Uint8Array(count * sector + 64);
     const began = this.#now++;
@@ -197,7 +219,13 @@ interface How {
   readonly spoil?: (volume: OpenVolume) => void;
 }
 
-function run(random: SeededRandom, { later, writeBack = false, spoil = () => {} }: How): Client {
+/** What waits for a promise goes on. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+async function run(
+  random: SeededRandom,
+  { later, writeBack = false, spoil = () => {} }: How,
+): Promise<Client> {
   const blocks = new MemoryBlocks(later ? { random } : {});
   blocks.spaces.set(1, { content: new Map(), reserved: 0 });
   const clock = new ManualClock();
@@ -209,10 +237,14 @@ function run(random: SeededRandom, { later, writeBack = false, spoil = () => {} 
   for (let action = 0; action < 300; action++) {
     client.act();
     while (client.inFlight > 0 && random.chance(0.45)) if (!blocks.step()) break;
+    if (random.chance(0.3)) await turn();
     if (client.inFlight > 48) blocks.settle();
     if (random.chance(0.05)) clock.advance(random.between(1, 31_000));
   }
-  blocks.settle();
+  for (let left = 0; client.inFlight > 0 && left < 1000; left++) {
+    blocks.settle();
+    await turn();
+  }
   if (client.inFlight > 0) client.faults.push('a call never completed');
   if (volume.locks.count > 0) client.faults.push('a lock is left');
   return client;
@@ -226,19 +258,19 @@ const hows: readonly [string, How][] = [
 ];
 
 for (const [what, how] of hows) {
-  test(`random calls in flight, ${what}`, (t) => {
+  test(`random calls in flight, ${what}`, async (t) => {
     const random = new SeededRandom();
     t.log(`seed ${random.seed}`);
-    const total = { read: 0, readNow: 0, write: 0, unmap: 0, zero: 0, caw: 0, miss: 0 };
+    const total = { read: 0, readNow: 0, write: 0, unmap: 0, zero: 0, caw: 0, miss: 0, rewrite: 0 };
     for (let round = 0; round < 60; round++) {
-      const client = run(random, how);
+      const client = await run(random, how);
       t.deepEqual(client.faults, [], `seed ${random.seed} round ${round}`);
       for (const key of Object.keys(total) as (keyof typeof total)[]) {
         total[key] += client.counts[key];
       }
     }
     t.log(JSON.stringify(total));
-    t.true(total.caw > 100 && total.write > 1000);
+    t.true(total.caw > 100 && total.write > 1000 && total.rewrite > 500);
   });
 }
 
@@ -259,10 +291,11 @@ const spoils: readonly [string, (volume: OpenVolume) => void][] = [
 ];
 
 for (const [what, spoil] of spoils) {
-  test(`without ${what} the registers see it`, (t) => {
+  test(`without ${what} the registers see it`, async (t) => {
     let faults = 0;
     for (let seed = 1; seed <= 20; seed++) {
-      faults += run(new SeededRandom(seed), { later: true, spoil }).faults.length;
+      const client = await run(new SeededRandom(seed), { later: true, spoil });
+      faults += client.faults.length;
     }
     t.true(faults > 0);
   });

@@ -162,3 +162,28 @@ test('nothing of nothing is done at once', async (t) => {
   t.deepEqual(volume.allocation(0, 0), { mapped: false, length: 0 });
   t.is(blocks.usage(1).mapped, 0);
 });
+
+/** What the network hands over is a Buffer, whose `slice` is a view and no copy. */
+test('what waits for its turn is a copy, also of a Buffer', async (t) => {
+  const { volume } = open();
+  const read = async (): Promise<Uint8Array> => {
+    const into = new Uint8Array(blockBytes);
+    t.is(await call((done) => volume.read(0, blockBytes, into, 0, done)), null);
+    return into;
+  };
+  const borrowed = Buffer.alloc(blockBytes, 5);
+  let release = await volume.still();
+  const written = call((done) => volume.write(0, borrowed, done));
+  borrowed.fill(6);
+  release();
+  t.is(await written, null);
+  t.deepEqual(await read(), new Uint8Array(blockBytes).fill(5));
+  const [compare, write] = [Buffer.alloc(blockBytes, 5), Buffer.alloc(blockBytes, 7)];
+  release = await volume.still();
+  const compared = call((done) => volume.compareAndWrite(0, compare, write, done));
+  compare.fill(6);
+  write.fill(6);
+  release();
+  t.is(await compared, null);
+  t.deepEqual(await read(), new Uint8Array(blockBytes).fill(7));
+});

@@ -288,6 +288,8 @@ export class Host {
     for (let at = 0; at < bytes.length; at += step) {
       const piece = Buffer.from(bytes.subarray(at, at + step));
       this.handler.received(piece, piece.length);
+      // As on a socket: the next bytes come into the same buffer.
+      piece.fill(0xee);
     }
   }
 
