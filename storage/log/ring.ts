@@ -29,6 +29,8 @@ export class Ring {
   /** Segment → buffer number + 1; 0: not in memory. */
   readonly #index: Uint16Array;
   #idle = 0;
+  /** Called when all of a segment that ever will be is on disk. */
+  ended: (segment: number) => void = () => {};
 
   constructor(segments: number, recentBytes: number) {
     const wanted = Math.floor(recentBytes / limits.segmentBytes);
@@ -68,7 +70,9 @@ export class Ring {
   settle(buffer: SegmentBuffer): void {
     assert(buffer.busy > 0);
     buffer.busy -= 1;
-    if (buffer.busy === 0) this.#idle += 1;
+    if (buffer.busy > 0) return;
+    this.#idle += 1;
+    this.ended(buffer.segment);
   }
 
   holds(segment: number): SegmentBuffer | null {
