@@ -27,7 +27,7 @@ export class Ring {
   /** In the order in which they were opened. */
   #order: SegmentBuffer[] = [];
   /** Segment → buffer number + 1; 0: not in memory. */
-  readonly #index: Uint16Array;
+  #index: Uint16Array;
   #idle = 0;
   /** Called when all of a segment that ever will be is on disk. */
   ended: (segment: number) => void = () => {};
@@ -46,11 +46,19 @@ export class Ring {
   open(segment: number): SegmentBuffer {
     const buffer = this.#vacant();
     if (buffer.segment !== 0) this.#index[buffer.segment] = 0;
+    if (segment >= this.#index.length) this.#grow(segment);
     buffer.segment = segment;
     buffer.busy = 1;
     this.#index[segment] = this.#buffers.indexOf(buffer) + 1;
     this.#order.push(buffer);
     return buffer;
+  }
+
+  /** The store has more segments than it had. */
+  #grow(segment: number): void {
+    const index = new Uint16Array(segment * 2);
+    index.set(this.#index);
+    this.#index = index;
   }
 
   #vacant(): SegmentBuffer {
@@ -76,13 +84,13 @@ export class Ring {
   }
 
   holds(segment: number): SegmentBuffer | null {
-    const at = this.#index[segment]!;
+    const at = this.#index[segment] ?? 0;
     return at === 0 ? null : this.#buffers[at - 1]!;
   }
 
   /** Copy the block at `address`, if it is here. */
   copy(address: number, into: Uint8Array, at: number): boolean {
-    const number = this.#index[segmentOf(address)]!;
+    const number = this.#index[segmentOf(address)] ?? 0;
     if (number === 0) return false;
     const from = slotOf(address) * limits.blockBytes;
     this.#buffers[number - 1]!.bytes.copy(into, at, from, from + limits.blockBytes);

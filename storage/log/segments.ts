@@ -29,12 +29,11 @@ export const segmentOf = (address: number): number => address >>> shift;
 export const slotOf = (address: number): number => address & (limits.blocksPerSegment - 1);
 
 export class Segments {
-  /** Segments 1…count exist. */
-  readonly count: number;
-  readonly #state: Uint8Array;
-  readonly #live: Uint16Array;
-  readonly #awaits: Uint32Array;
-  readonly #sequence: Float64Array;
+  #count: number;
+  #state: Uint8Array;
+  #live: Uint16Array;
+  #awaits: Uint32Array;
+  #sequence: Float64Array;
   readonly #pins = new Map<number, number>();
   /** Free segments, the longest free first. */
   readonly #free = new Set<number>();
@@ -56,12 +55,37 @@ export class Segments {
 
   /** `reused` hears of every segment that is about to be filled anew. */
   constructor(count: number, reused: (segment: number) => void) {
-    this.count = count;
+    this.#count = count;
     this.#state = new Uint8Array(count + 1).fill(SegmentState.full);
     this.#live = new Uint16Array(count + 1);
     this.#awaits = new Uint32Array(count + 1);
     this.#sequence = new Float64Array(count + 1);
     this.#reused = reused;
+  }
+
+  /** Segments 1…count exist. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** There are so many segments from now on. False: one of those that would go was written. */
+  resize(count: number): boolean {
+    for (let segment = count + 1; segment <= this.#count; segment += 1) {
+      if (!this.#raw.has(segment)) return false;
+    }
+    for (let segment = count + 1; segment <= this.#count; segment += 1) this.#raw.delete(segment);
+    if (count > this.#count) {
+      this.#state = resized(this.#state, new Uint8Array(count + 1));
+      this.#live = resized(this.#live, new Uint16Array(count + 1));
+      this.#awaits = resized(this.#awaits, new Uint32Array(count + 1));
+      this.#sequence = resized(this.#sequence, new Float64Array(count + 1));
+      for (let segment = this.#count + 1; segment <= count; segment += 1) {
+        this.#neverWritten(segment);
+      }
+    }
+    this.#count = count;
+    this.released();
+    return true;
   }
 
   get free(): number {
@@ -267,4 +291,13 @@ export class Segments {
     this.#pins.delete(segment);
     if (this.#dead.has(segment) && this.#mayGo(segment)) this.#release(segment);
   }
+}
+
+/** `into` with the content of `from` at its front; a part of it when `into` is shorter. */
+function resized<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(
+  from: T,
+  into: T,
+): T {
+  into.set(from.subarray(0, into.length));
+  return into;
 }

@@ -74,7 +74,7 @@ export class Checkpointer {
     const superblock: Superblock = {
       sequence: before.sequence + 1,
       incarnation: before.incarnation,
-      segments: before.segments,
+      segments: content.segments.count,
       spaces,
       position,
       wholeAt,

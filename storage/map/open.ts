@@ -63,7 +63,16 @@ export interface BlocksOptions {
   readonly log?: Log;
 }
 
-export type Store = Blocks & { stats(): BlocksStats };
+export type Store = Blocks & {
+  stats(): BlocksStats;
+  /**
+   * The disk has, or is to have, so many bytes. NO_SPACE: what is held and promised does not fit;
+   * nothing has changed then.
+   */
+  resize(bytes: number): void;
+  /** Whether anything may need what a segment, by its number, holds. */
+  needs(segment: number): boolean;
+};
 
 /** Lay out an empty store. What was on the disk is lost. Durable when it resolves. INVALID. */
 export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<void> {
@@ -103,7 +112,7 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
   const log = options.log ?? silentLog;
   const { storeId, superblock: found } = await readSuperblock(disk);
   const segmentCount = segmentsOf(disk);
-  if (segmentCount < found.segments) {
+  if (segmentCount < found.touched) {
     throw new StorageError('CORRUPT', `${disk.name} is smaller than the store on it`);
   }
   const superblock: Superblock = {
@@ -140,7 +149,8 @@ async function recover(
   for (let segment = 1; segment <= segments.count; segment += 1) {
     if (segments.live(segment) > 0) named.add(segment);
   }
-  const scanned = await new Scan(disk, storeId, superblock).run((entries) => {
+  const here = { ...superblock, segments: segments.count };
+  const scanned = await new Scan(disk, storeId, here).run((entries) => {
     for (const entry of entries) content.replay(entry);
   });
   for (const segment of scanned.segments) named.add(segment);

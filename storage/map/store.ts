@@ -12,6 +12,7 @@ import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
 import type { LogReader, Run } from '../log/reader.ts';
+import { SegmentState } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { Blocks, BlockUsage, Done, StoreUsage } from './blocks.ts';
 import {
@@ -198,6 +199,26 @@ export class LogStore implements Blocks {
 
   total(): StoreUsage {
     return this.#parts.content.account.usage();
+  }
+
+  resize(bytes: number): void {
+    const { segments, account } = this.#parts.content;
+    const before = segments.count;
+    const count = Math.floor(bytes / limits.segmentBytes) - 1;
+    if (count === before) return;
+    if (!account.resize(count)) {
+      throw new StorageError('NO_SPACE', 'what the store holds and has promised would not fit');
+    }
+    if (!segments.resize(count)) {
+      account.resize(before);
+      throw new StorageError('NO_SPACE', 'the log has been where the store would end');
+    }
+    this.#parts.operations.pump();
+  }
+
+  needs(segment: number): boolean {
+    const { segments } = this.#parts.content;
+    return segment <= segments.count && segments.state(segment) !== SegmentState.free;
   }
 
   /** After a failure of the disk it rejects with DISK_FAILED: no last checkpoint was written. */

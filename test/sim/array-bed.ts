@@ -5,6 +5,8 @@
 import { StorageError } from '../../storage/base/errors.ts';
 import type { ArrayDisk } from '../../storage/disk/array/array.ts';
 import type { Layout } from '../../storage/disk/array/geometry.ts';
+import type { Member } from '../../storage/disk/array/member.ts';
+import type { Mover } from '../../storage/disk/array/mover.ts';
 import type { LabelledDisk } from '../../storage/disk/array/open.ts';
 import type { Disk } from '../../storage/disk/disk.ts';
 import type { BlocksOptions, Store } from '../../storage/map/open.ts';
@@ -22,6 +24,8 @@ export interface ArraySoftware {
   readonly open: typeof import('../../storage/disk/array/open.ts');
   readonly label: typeof import('../../storage/disk/label.ts');
   readonly superblock: typeof import('../../storage/log/superblock.ts');
+  readonly mover: typeof import('../../storage/disk/array/mover.ts');
+  readonly change: typeof import('../../storage/disk/array/change.ts');
 }
 
 export async function ourSoftware(directory = '../../storage'): Promise<ArraySoftware> {
@@ -30,6 +34,8 @@ export async function ourSoftware(directory = '../../storage'): Promise<ArraySof
     open: await import(`${directory}/disk/array/open.ts`),
     label: await import(`${directory}/disk/label.ts`),
     superblock: await import(`${directory}/log/superblock.ts`),
+    mover: await import(`${directory}/disk/array/mover.ts`),
+    change: await import(`${directory}/disk/array/change.ts`),
   };
 }
 
@@ -78,6 +84,7 @@ export class ArrayBed {
   readonly #software: ArraySoftware;
   readonly #slowMs: number;
   array: ArrayDisk | null = null;
+  mover: Mover | null = null;
   store: Store | null = null;
 
   constructor(options: BedOptions) {
@@ -95,11 +102,34 @@ export class ArrayBed {
     return new SimDisk({ ...options, ...(image === undefined ? {} : { image }) });
   }
 
-  /** One more, blank. */
-  addDisk(): SimDisk {
+  /** One more disk, blank, becomes one of the store. `leaving`: which it replaces. */
+  async addDisk(trace: Tagged[] | null, leaving: readonly number[] = []): Promise<Member> {
+    const { label, change } = this.#software;
     const disk = this.#disk(undefined);
+    if (trace !== null) disk.trace = TaggedTrace.tagging(this.disks.length, trace);
     this.disks.push(disk);
-    return disk;
+    const array = this.array!;
+    const { storeId } = array.members.all()[0]!.label;
+    const id = this.random.bytes(16);
+    const parity = array.zones.shape.layout === 'parity';
+    const written = label.layOutMember(storeId, id, this.clock.wall(), disk.size, parity);
+    await label.writeLabel(disk, written);
+    return await change.addDisk(array, { disk, label: written }, leaving, this.clock.wall());
+  }
+
+  /** The disk with this number drains. */
+  async drain(index: number): Promise<void> {
+    const { planDrain } = this.#software.change;
+    const now = this.clock.wall();
+    await this.array!.members.change((table) => planDrain(table, index, false, now).table);
+  }
+
+  /** Resolves when nothing is left to move. */
+  async settled(): Promise<void> {
+    this.mover!.wake();
+    while (this.mover!.progress !== null) {
+      await new Promise<void>((resolve) => this.clock.after(5, resolve));
+    }
   }
 
   get ports() {
@@ -140,9 +170,10 @@ export class ArrayBed {
   }
 
   async #open(options: BlocksOptions): Promise<Store> {
-    const { open, map } = this.#software;
+    const { open, map, mover } = this.#software;
     const { array } = await open.openArray('array', await this.#labelled(), this.ports);
     this.array = array;
+    this.mover = new mover.Mover(array, this.ports);
     await array.superblocks.align((copy) => this.#rank(copy));
     return await map.openBlocks({ disk: array, ...this.ports }, options);
   }

@@ -24,7 +24,7 @@ export interface ArrayLoad {
   readonly seed: number;
   readonly operations: number;
   /** Called after so many operations: a disk is lost, an extent moves. */
-  readonly during?: (bed: ArrayBed) => Promise<void>;
+  readonly during?: (bed: ArrayBed, trace: Tagged[]) => Promise<void>;
 }
 
 /** Run a load and keep what the disks and the caller saw. */
@@ -38,13 +38,15 @@ export async function recordArray(options: ArrayLoad): Promise<ArrayRecording> {
   const load = new Load(store, bed.clock, bed.disks[0]!, bed.random);
   if (options.during !== undefined) {
     await load.run(Math.floor(operations / 3));
-    const during = options.during(bed);
+    const during = options.during(bed, trace);
     await load.run(Math.floor(operations / 3));
     await bed.until(during);
   }
   await load.run(options.during === undefined ? operations : Math.floor(operations / 3));
   if (load.failures.length > 0) throw new Error(`seed ${seed}: ${load.failures[0]}`);
   await bed.until(store.close());
+  // Disks that came later were blank when it all began.
+  for (const _ of bed.disks.slice(start.length)) start.push([]);
   const writes = trace.filter(({ event }) => event.kind === 'write').length;
   return { trace, history: load.history, start, writes };
 }
@@ -114,7 +116,7 @@ async function judge(
     if (wrong !== null) return wrong;
     // What was shown stays, whichever further disk is lost: none was lost before.
     if (lost >= 0 || !redundant) return null;
-    const other = issued % images.length;
+    const other = lose[1 + (issued % (lose.length - 1))]!;
     const rest = first.images.map((image, disk) => (disk === other ? undefined : image));
     const second = await reopen(software, rest, recording.history);
     for (const ref of recording.history.refs) {

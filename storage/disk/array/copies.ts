@@ -11,12 +11,11 @@ import {
   type Piece,
   parityPlace,
   piecesOf,
-  segmentBlocks,
   segmentBytes,
   xorInto,
 } from './geometry.ts';
 import type { Members } from './members.ts';
-import type { Unsealed } from './unsealed.ts';
+import { all, type Unsealed } from './unsealed.ts';
 import type { Target, Zones } from './zones.ts';
 
 /** Read rows of a place, or of what stands for it; rejects with MEDIUM_ERROR. */
@@ -35,18 +34,21 @@ export class Copies {
     this.#log = log;
   }
 
-  /** Blocks [start, …) of a segment, unverified. MEDIUM_ERROR. */
-  async read(segment: number, start: number, into: Uint8Array): Promise<void> {
+  /**
+   * Blocks [start, …) of a segment, unverified. `heal`: what cannot be read where it lies is written
+   * anew there. MEDIUM_ERROR.
+   */
+  async read(segment: number, start: number, into: Uint8Array, heal = true): Promise<void> {
     const pieces = piecesOf(this.#zones.shape, start, start + into.length / blockBytes);
     if (pieces.length === 1) {
-      await this.#piece(segment, pieces[0]!, into);
+      await this.#piece(segment, pieces[0]!, into, heal);
       return;
     }
-    await Promise.all(pieces.map((piece) => this.#piece(segment, piece, partOf(piece, into))));
+    await all(pieces.map((piece) => this.#piece(segment, piece, partOf(piece, into), heal)));
   }
 
   /** The place it is read from when all is well first; block by block what that cannot give. */
-  async #piece(segment: number, piece: Piece, into: Uint8Array): Promise<void> {
+  async #piece(segment: number, piece: Piece, into: Uint8Array, heal: boolean): Promise<void> {
     const ways = this.#ways(segment, piece);
     if (ways.length === 0) throw this.#nowhere(segment, piece);
     try {
@@ -58,16 +60,17 @@ export class Copies {
     }
     for (let index = 0; index < piece.blocks; index += 1) {
       const one = { ...piece, row: piece.row + index, blocks: 1, at: 0 };
-      await this.#block(segment, one, into.subarray(index * blockBytes, (index + 1) * blockBytes));
+      const block = into.subarray(index * blockBytes, (index + 1) * blockBytes);
+      await this.#block(segment, one, block, heal);
     }
   }
 
-  async #block(segment: number, piece: Piece, into: Uint8Array): Promise<void> {
+  async #block(segment: number, piece: Piece, into: Uint8Array, heal: boolean): Promise<void> {
     const ways = this.#ways(segment, piece);
     for (const [number, way] of ways.entries()) {
       try {
         await way(segment, piece, into);
-        if (number > 0) await this.#heal(segment, piece, into);
+        if (number > 0 && heal) await this.#heal(segment, piece, into);
         return;
       } catch (error) {
         mediumOnly(error);
@@ -220,11 +223,12 @@ export class Copies {
     if (alike) return 0;
     for (let at = 0; at < bytes.length && member.alive; at += blockBytes) {
       const block = bytes.subarray(at, at + blockBytes);
-      const same = await this.readAt(target, row + at / blockBytes, here).then(
-        () => Buffer.compare(here, block) === 0,
-        () => false,
+      const state = await this.readAt(target, row + at / blockBytes, here).then(
+        () => (Buffer.compare(here, block) === 0 ? 'same' : 'other'),
+        () => 'unreadable',
       );
-      if (same) continue;
+      if (state === 'same') continue;
+      if (state === 'other') member.checksumErrors += 1;
       if (!(await this.#members.put(member, offset + row * blockBytes + at, [block], true))) break;
       healed += 1;
       member.repairedBlocks += 1;
@@ -266,20 +270,33 @@ export class Copies {
   /** A segment as it can be had; what no disk can give is zeros. */
   async #image(segment: number): Promise<Buffer> {
     const whole = Buffer.alloc(segmentBytes);
+    await this.readLenient(segment, 0, whole, true);
+    return whole;
+  }
+
+  /** As `read`, zeros for what no disk can give; how many blocks that were. */
+  async readLenient(
+    segment: number,
+    start: number,
+    into: Uint8Array,
+    heal: boolean,
+  ): Promise<number> {
     try {
-      await this.read(segment, 0, whole);
-      return whole;
+      await this.read(segment, start, into, heal);
+      return 0;
     } catch (error) {
       mediumOnly(error);
     }
-    for (let block = 0; block < segmentBlocks; block += 1) {
-      const into = whole.subarray(block * blockBytes, (block + 1) * blockBytes);
-      await this.read(segment, block, into).catch((error: unknown) => {
+    let bad = 0;
+    for (let at = 0; at < into.length; at += blockBytes) {
+      const block = into.subarray(at, at + blockBytes);
+      await this.read(segment, start + at / blockBytes, block, heal).catch((error: unknown) => {
         mediumOnly(error);
-        into.fill(0);
+        block.fill(0);
+        bad += 1;
       });
     }
-    return whole;
+    return bad;
   }
 }
 

@@ -69,9 +69,14 @@ function pick(table: Table, free: readonly number[], shape: Shape): number[] | n
   return chosen.length === shape.width ? chosen : null;
 }
 
-/** The lowest extents of the disks that nothing lies on. */
-export function freeExtent(table: Table, disk: number): number {
+/** The lowest extent of a disk that nothing lies on and nobody has reserved; -1: none. */
+export function freeExtent(
+  table: Table,
+  disk: number,
+  reserved: ReadonlySet<number> = new Set(),
+): number {
   const taken = new Set<number>();
+  for (const place of reserved) if (diskOf(place) === disk) taken.add(extentOf(place));
   for (const place of table.zones) {
     if (place !== 0 && diskOf(place) === disk) taken.add(extentOf(place));
   }
@@ -80,15 +85,21 @@ export function freeExtent(table: Table, disk: number): number {
   return extent < (table.disks[disk]?.extents ?? 0) ? extent : -1;
 }
 
-/** `zones` with a place for one more zone; null: there is no room. */
-export function formZone(table: Table, zone: number): Uint32Array | null {
+/** `zones` with a place for one more zone, none of them reserved; null: there is no room. */
+export function formZone(
+  table: Table,
+  zone: number,
+  reserved: ReadonlySet<number> = new Set(),
+): Uint32Array | null {
   const shape = shapeOfTable(table);
-  const disks = pick(table, freeExtents(table), shape);
+  const free = freeExtents(table);
+  for (const place of reserved) free[diskOf(place)]! -= 1;
+  const disks = pick(table, free, shape);
   if (disks === null) return null;
   const zones = new Uint32Array(Math.max(table.zones.length, (zone + 1) * shape.width));
   zones.set(table.zones);
   disks.forEach((disk, index) => {
-    zones[zone * shape.width + index] = placeOf(disk, freeExtent(table, disk));
+    zones[zone * shape.width + index] = placeOf(disk, freeExtent(table, disk, reserved));
   });
   return zones;
 }
@@ -113,6 +124,7 @@ export function roomOf(table: Table): Room {
     Math.floor((limits.storeBytesMax / segmentBytes - 1) / table.zoneSegments),
   );
   const free = freeExtents(table);
+  setAside(table, free);
   let formable = 0;
   while (formed + formable < most) {
     const disks = pick(table, free, shape);
@@ -122,6 +134,43 @@ export function roomOf(table: Table): Room {
   }
   const sound = formed + formable >= count;
   return { formed, formable, total: Math.max(count, formed + formable), sound };
+}
+
+/** Extents on disks that do not count, for which the others have no room. */
+export function homeless(table: Table): number {
+  return setAside(table, freeExtents(table));
+}
+
+/**
+ * What is on disks that do not count is still to come to the others: they need room for it. Returns how
+ * many extents find none.
+ */
+function setAside(table: Table, free: number[]): number {
+  let coming = usedExtents(table).reduce(
+    (sum, used, disk) => (counts(table, disk) ? sum : sum + used),
+    0,
+  );
+  for (; coming > 0; coming -= 1) {
+    let most = 0;
+    for (let disk = 1; disk < free.length; disk += 1) if (free[disk]! > free[most]!) most = disk;
+    if ((free[most] ?? 0) <= 0) return coming;
+    free[most]! -= 1;
+  }
+  return 0;
+}
+
+/** Extents that have nowhere to go even if all that can move has moved; the table that leads to. */
+export function afterMoves(table: Table): { table: Table; stuck: number } {
+  const { width } = shapeOfTable(table);
+  let after = table;
+  for (;;) {
+    const move = leaving(after, DiskState.draining, 'drain');
+    if (move === null) break;
+    const zones = after.zones.slice();
+    zones[move.zone * width + move.index] = placeOf(move.to, freeExtent(after, move.to));
+    after = { ...after, zones };
+  }
+  return { table: after, stuck: misplaced(after).drain };
 }
 
 /** Zones there would be if extents lay as well as possible. */

@@ -22,6 +22,9 @@ export class Replicated implements Disk {
   readonly redundancy: Redundancy;
   readonly #members: Members;
   readonly #offset: number;
+  #gate: Promise<unknown> | null = null;
+  #writing = 0;
+  #quiet: (() => void) | null = null;
 
   constructor(name: string, members: Members, area: Area) {
     this.name = name;
@@ -56,14 +59,44 @@ export class Replicated implements Disk {
       offset,
       data.reduce((sum, part) => sum + part.length, 0),
     );
+    while (this.#gate !== null) await this.#gate;
     const { failed } = this.#members;
     if (failed !== null) throw failed;
+    this.#writing += 1;
+    try {
+      await this.#write(offset, data, durable);
+    } finally {
+      this.#writing -= 1;
+      if (this.#writing === 0) this.#quiet?.();
+    }
+  }
+
+  async #write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
     const puts = this.#members
       .alive()
       .map((member) => this.#members.put(member, this.#offset + offset, data, durable));
     await all(puts);
     if (this.#members.losing !== null) await this.#members.losing;
     if (this.#members.failed !== null) throw this.#members.failed;
+  }
+
+  /** Do `work` while nobody writes here. */
+  async still<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#gate !== null) await this.#gate;
+    const working = this.#when().then(work);
+    const gate = working.then(nothing, nothing).then(() => {
+      this.#gate = null;
+    });
+    this.#gate = gate;
+    return await working;
+  }
+
+  async #when(): Promise<void> {
+    while (this.#writing > 0) {
+      await new Promise<void>((resolve) => {
+        this.#quiet = resolve;
+      });
+    }
   }
 
   async sync(): Promise<void> {
@@ -125,6 +158,8 @@ export class Replicated implements Disk {
     assert(offset >= 0 && offset + length <= this.size, 'a call lies within its area');
   }
 }
+
+const nothing = (): void => {};
 
 /** What cannot be read is zeros: no record of ours parses from them. */
 async function lenient(disk: Disk, offset: number, into: Buffer): Promise<void> {

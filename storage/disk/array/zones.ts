@@ -42,6 +42,8 @@ export class Zones {
   readonly #busy = new Map<number, number>();
   #quiet: (() => void) | null = null;
   #room: Room;
+  /** Places that are nobody's by the table and yet not free: one that is being filled or left. */
+  readonly reserved = new Set<number>();
   relocation: Relocation | null = null;
 
   constructor(members: Members) {
@@ -97,7 +99,7 @@ export class Zones {
 
   #formed(table: Table, zone: number): Table {
     if (isFormed(table, this.shape.width, zone)) return table;
-    const zones = formZone(table, zone);
+    const zones = formZone(table, zone, this.reserved);
     if (zones === null) throw new StorageError('NO_SPACE', `no disk has room for zone ${zone}`);
     return { ...table, zones };
   }
