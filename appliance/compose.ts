@@ -28,6 +28,8 @@ import { dataPaths } from './paths.ts';
 import { ReservationShelf } from './reservations.ts';
 import type { Config } from './settings.ts';
 import type { SessionView, Status } from './status.ts';
+import { StoreDisks } from './store-disks.ts';
+import { readStorePaths, writeStorePaths } from './store-paths.ts';
 import { version } from './version.ts';
 
 /** What a new store begins with, so that the first login finds a LUN. */
@@ -37,6 +39,7 @@ export class Daemon implements Control {
   readonly config: Config;
   readonly disks: Disks;
   readonly discovery: Discovery;
+  readonly storeDisks: StoreDisks;
   /** Whether this store is served for the first time. */
   readonly first: boolean;
   readonly #log: Log;
@@ -54,6 +57,7 @@ export class Daemon implements Control {
     this.disks = parts.disks;
     this.discovery = parts.discovery;
     this.first = parts.first;
+    this.storeDisks = new StoreDisks(parts.store);
     this.#log = parts.log;
     this.#store = parts.store;
     this.#exposure = parts.exposure;
@@ -171,7 +175,7 @@ export class Daemon implements Control {
     return {
       version,
       pid: process.pid,
-      state: failed === null ? 'ok' : 'failed',
+      state: failed !== null ? 'failed' : this.storeDisks.isDegraded ? 'degraded' : 'ok',
       started: new Date(this.#started).toISOString(),
       uptimeSeconds: Math.floor(process.uptime()),
       installation: this.#installation,
@@ -235,15 +239,27 @@ async function lockDirectory(
 }
 
 async function openStore(config: Config, log: Log): Promise<StorageServer> {
-  const { store: path, storeSizeBytes, cacheBytes, wipe, dataDirectory } = config;
-  return await StorageServer.open({
-    path,
+  const { stores, layout, storeSizeBytes, cacheBytes, wipe, dataDirectory } = config;
+  const { disks } = dataPaths(dataDirectory);
+  const store = await StorageServer.open({
+    paths: stores,
+    remembered: readStorePaths(disks),
+    layout,
     ...(storeSizeBytes === null ? {} : { size: storeSizeBytes }),
     cacheBytes,
     wipe,
     log,
     stateDirectory: dataDirectory,
   });
+  store.setMoveShare(config.rebuildShare);
+  store.onPaths((paths) => {
+    try {
+      if (paths.length > 1 || layout !== null) writeStorePaths(disks, paths);
+    } catch (err) {
+      log.error({ err, disks }, 'where the disks are cannot be noted: name them with --store');
+    }
+  });
+  return store;
 }
 
 /** Those of a removed disk are kept as long as it can be restored. */

@@ -54,6 +54,10 @@ export const limits = {
   shutdownMs: 60_000,
   /** Cache for blocks read: smaller thrashes on one sequential stream. */
   cacheMinBytes: 16 * 1024 ** 2,
+  /** Disks of a store that can be named: as many as a store can have. */
+  storePaths: 64,
+  /** Bytes of a path: what Linux takes. */
+  pathBytes: 4096,
 } as const;
 
 const installationDigits = 8;

@@ -18,6 +18,8 @@ export interface LayoutChoice {
 export interface PoolOptions {
   /** Directories, files, block devices; at least one. */
   readonly paths: readonly string[];
+  /** Where disks of the store were before. Nothing is made there; what is not of the store is let be. */
+  readonly remembered?: readonly string[] | undefined;
   /** Of a new store; null: the simple one, of one disk. */
   readonly layout: LayoutChoice | null;
   /** Bytes of each new file. */
@@ -40,8 +42,9 @@ export interface FoundDisks {
 export async function findDisks(options: PoolOptions): Promise<FoundDisks> {
   const { paths, layout } = options;
   const [only] = paths;
+  const remembered = (options.remembered ?? []).filter((path) => !paths.includes(path));
   // Nothing is to be known beforehand: a file that is there is the store, one that is not becomes it.
-  if (paths.length === 1 && layout === null) {
+  if (paths.length === 1 && layout === null && remembered.length === 0) {
     const store = await openStoreDisk({ ...options, path: only! });
     if (store.label !== null) return sorted([store], [], options);
     return { stores: [labelled(store, options)], created: true, simple: true };
@@ -54,7 +57,17 @@ export async function findDisks(options: PoolOptions): Promise<FoundDisks> {
       if (store?.label === null) await store.close();
       else if (store !== null) stores.push(store);
     }
+    for (const path of remembered) {
+      const store = await tryOpen(path, options, failures);
+      if (store === null) continue;
+      if (isFellow(store, stores[0] ?? store)) stores.push(store);
+      else await store.close();
+    }
     if (stores.length > 0) return sorted(stores, failures, options);
+    if (layout === null && paths.length === 1) {
+      const store = await openStoreDisk({ ...options, path: only! });
+      return { stores: [labelled(store, options)], created: true, simple: true };
+    }
     if (layout === null) {
       const text = `${paths.length} disks and no store on them: --layout says how to use them`;
       throw new StorageError('INVALID', text);
@@ -65,6 +78,12 @@ export async function findDisks(options: PoolOptions): Promise<FoundDisks> {
     for (const store of stores) await store.close();
     throw error;
   }
+}
+
+/** Whether a disk is one of the array that another one belongs to. */
+function isFellow({ label }: StoreDisk, other: StoreDisk): boolean {
+  if (label === null || label.member === null || other.label === null) return false;
+  return Buffer.compare(label.storeId, other.label.storeId) === 0;
 }
 
 /** Null: there is none, or none of ours; a store can do without. What others use is refused. */

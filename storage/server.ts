@@ -34,6 +34,8 @@ export interface StorageOptions {
 export interface StorageServerOptions extends StorageOptions {
   /** Directories (then `store.petal` in it), files, block devices: the disks of the store. */
   readonly paths: readonly string[];
+  /** Paths that disks of the store had when it was open last; a disk of another store is let be. */
+  readonly remembered?: readonly string[] | undefined;
   /** Of a new store on several disks, or one that is to take more. */
   readonly layout?: LayoutChoice | null | undefined;
   readonly clock?: Clock | undefined;
@@ -79,6 +81,8 @@ export class StorageServer {
   readonly #volumes = new Map<string, OpenVolume>();
   readonly #failure: Failure;
   #pool: Pool | null = null;
+  /** A disk that was handed over. */
+  #own: Disk | null = null;
   #closing: Promise<void> | null = null;
 
   private constructor(parts: Parts) {
@@ -143,7 +147,9 @@ export class StorageServer {
       await fill(base, base.storeId, ports.random);
       await writeLabel(disk, made);
     }
-    return await StorageServer.#compose(base, ports, options, label === null);
+    const server = await StorageServer.#compose(base, ports, options, label === null);
+    server.#own = disk;
+    return server;
   }
 
   static async #compose(
@@ -263,6 +269,7 @@ export class StorageServer {
       await this.#blocks.close();
     } finally {
       await this.#pool?.close();
+      await this.#own?.close();
     }
   }
 

@@ -9,12 +9,14 @@ import type { DiskView } from '../disk-view.ts';
 import type { Disks } from '../disks.ts';
 import { PetalError } from '../errors.ts';
 import type { SessionView, Status } from '../status.ts';
+import type { StoreDisks } from '../store-disks.ts';
 import * as schemas from './schemas.ts';
 
 /** What the API controls. */
 export interface Control {
   readonly disks: Disks;
   readonly discovery: Discovery;
+  readonly storeDisks: StoreDisks;
   status(): Status;
   sessions(): SessionView[];
   /** False: no such session. */
@@ -29,6 +31,27 @@ export function routes(api: FastifyInstance, control: Control): void {
   accessRoutes(api, control.disks);
   chapRoutes(api, control.disks, control.discovery);
   sessionRoutes(api, control);
+  storeRoutes(api, control.storeDisks);
+}
+
+function storeRoutes(api: FastifyInstance, disks: StoreDisks): void {
+  api.get('/store', { schema: { querystring: schemas.NoQuery } }, async () => disks.view());
+  api.post<{ Body: Static<typeof schemas.AddDiskBody> }>(
+    '/store/disks',
+    { schema: { body: schemas.AddDiskBody } },
+    async ({ body }) => await disks.add(body),
+  );
+  api.post<{ Body: Static<typeof schemas.StoreDiskBody> }>(
+    '/store/drain',
+    { schema: { body: schemas.StoreDiskBody } },
+    async ({ body: { disk } }) => await disks.drain(disk),
+  );
+  // In the query, because a path holds slashes.
+  api.delete<{ Querystring: Static<typeof schemas.StoreDiskQuery> }>(
+    '/store/disks',
+    { schema: { querystring: schemas.StoreDiskQuery } },
+    async ({ query: { disk } }) => await disks.remove(disk),
+  );
 }
 
 function diskRoutes(api: FastifyInstance, disks: Disks): void {

@@ -12,6 +12,7 @@ import { withGlobals } from './options.ts';
 import { printError } from './print.ts';
 import { sessionCommands } from './session.ts';
 import { statusCommand } from './status.ts';
+import { storeCommands } from './store.ts';
 
 function makeProgram(): Command {
   const program = withGlobals(new Command('petal'))
@@ -24,6 +25,7 @@ function makeProgram(): Command {
   accessCommands(program);
   chapCommands(program);
   sessionCommands(program);
+  storeCommands(program);
   statusCommand(program);
   program.addHelpText(
     'after',
