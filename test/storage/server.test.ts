@@ -62,7 +62,9 @@ test('what was written is there after closing and opening', async (t) => {
   const { used, capacity, free } = server.status();
   t.is(server.status().path, join(path, 'store.petal'));
   t.true(used > 0 && used <= model.length && free < capacity && capacity < size);
-  const holder = await t.throwsAsync(StorageServer.open({ paths: [path] }), { instanceOf: StorageError });
+  const holder = await t.throwsAsync(StorageServer.open({ paths: [path] }), {
+    instanceOf: StorageError,
+  });
   t.is(holder?.code, 'IN_USE');
   await server.close();
 
