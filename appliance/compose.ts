@@ -247,6 +247,7 @@ async function openStore(config: Config, log: Log): Promise<StorageServer> {
     layout,
     ...(storeSizeBytes === null ? {} : { size: storeSizeBytes }),
     cacheBytes,
+    scrubPeriodMs: config.scrubDays * 24 * 60 * 60 * 1000,
     wipe,
     log,
     stateDirectory: dataDirectory,

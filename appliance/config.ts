@@ -64,6 +64,9 @@ export function readConfig(argv: readonly string[]): Config | Stop {
     rebuildShare:
       one('rebuildShare', settings.rebuildShare.check) ??
       settings.rebuildShare.check(settings.rebuildShare.byDefault),
+    scrubDays:
+      one('scrubDays', settings.scrubDays.check) ??
+      settings.scrubDays.check(settings.scrubDays.byDefault),
     storeSizeBytes: one('storeSize', settings.storeSize.check),
     cacheBytes:
       one('cacheSize', settings.cacheSize.check) ??

@@ -32,6 +32,8 @@ export interface Config {
   readonly layout: LayoutChoice | null;
   /** Share of the time that rebuilding takes while clients work, 0…1. */
   readonly rebuildShare: number;
+  /** Every live block is verified once in this time; 0: only when asked. */
+  readonly scrubDays: number;
   /** Null: the lesser of 20 GiB and half of the free space. */
   readonly storeSizeBytes: number | null;
   readonly cacheBytes: number;
@@ -94,6 +96,11 @@ function toRebuildShare(value: string): number {
   const share = toShare(value);
   if (share < 0.01) throw new ConfigError('too small');
   return share;
+}
+
+function toDays(value: string): number {
+  if (!/^\d{1,3}$/.test(value)) throw new ConfigError('not a number of days');
+  return Number(value);
 }
 
 function toLayout(value: string): LayoutChoice {
@@ -172,6 +179,14 @@ export const settings = {
     byDefault: 'the lesser of 20 GiB and half of the free space',
     schema: text,
     check: parseSize,
+  },
+  scrubDays: {
+    flag: '--scrub-days <DAYS>',
+    describe: 'verify every block of the store, and its copies, once in so many days',
+    allowed: '1 to 999; 0: only when asked (petal store scrub start)',
+    byDefault: '30',
+    schema: text,
+    check: toDays,
   },
   cacheSize: {
     flag: '--cache-size <SIZE>',

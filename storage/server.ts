@@ -15,11 +15,13 @@ import type { Disk } from './disk/disk.ts';
 import { isBlank, layOut, readLabel, writeLabel } from './disk/label.ts';
 import { ObservedDisk } from './disk/observed.ts';
 import { Slice } from './disk/slice.ts';
+import type { ScrubState } from './log/scrub.ts';
 import { formatBlocks, openBlocks, type Store } from './map/open.ts';
 import type { BlocksStats } from './map/stats.ts';
 import { type AddOptions, Pool } from './pool.ts';
 import type { LayoutChoice } from './pool-disks.ts';
 import type { PoolView } from './pool-view.ts';
+import { keepScrubbing } from './scrub-state.ts';
 import { Catalog } from './volume/catalog.ts';
 import { OpenVolume } from './volume/open.ts';
 import type { CatalogChange } from './volume/shelf.ts';
@@ -28,6 +30,8 @@ import type { DiskRecord, Volume } from './volume/volume.ts';
 export interface StorageOptions {
   /** Memory for reads; default 256 MiB. */
   readonly cacheBytes?: number | undefined;
+  /** Every live block is verified once in this time; default 0: only when asked. */
+  readonly scrubPeriodMs?: number | undefined;
   readonly log?: Log | undefined;
 }
 
@@ -169,6 +173,7 @@ export class StorageServer {
     );
     try {
       const catalog = await Catalog.open({ directory: embedded, blocks, ...ports, log });
+      await keepScrubbing(blocks.scrubber, embedded, options.scrubPeriodMs ?? 0, log);
       return new StorageServer({ created, base, embedded, blocks, catalog, failure });
     } catch (error) {
       await blocks.close();
@@ -210,6 +215,17 @@ export class StorageServer {
   disks(): PoolView | null {
     const view = this.#pool?.view() ?? null;
     return view !== null && this.failed !== null ? { ...view, state: 'failed', spare: 0 } : view;
+  }
+
+  /** How far verifying every live block is, and what it found. */
+  get scrub(): ScrubState {
+    return this.#blocks.scrubber.state;
+  }
+
+  /** Verify everything from now on, or what is left of a pass under way. */
+  startScrub(): void {
+    if (this.failed !== null) throw this.failed;
+    this.#blocks.scrubber.start();
   }
 
   /** Change the disks of the store. INVALID, IN_USE, NOT_FOUND, NO_SPACE, DISK_FAILED. */
@@ -264,6 +280,7 @@ export class StorageServer {
 
   async #close(): Promise<void> {
     try {
+      await this.#blocks.scrubber.stop();
       await this.catalog.close();
       await this.#embedded.close();
       await this.#blocks.close();

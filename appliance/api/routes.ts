@@ -36,6 +36,10 @@ export function routes(api: FastifyInstance, control: Control): void {
 
 function storeRoutes(api: FastifyInstance, disks: StoreDisks): void {
   api.get('/store', { schema: { querystring: schemas.NoQuery } }, async () => disks.view());
+  api.get('/store/scrub', { schema: { querystring: schemas.NoQuery } }, async () => disks.scrub());
+  api.post('/store/scrub', { schema: { querystring: schemas.NoQuery } }, async () =>
+    disks.startScrub(),
+  );
   api.post<{ Body: Static<typeof schemas.AddDiskBody> }>(
     '/store/disks',
     { schema: { body: schemas.AddDiskBody } },

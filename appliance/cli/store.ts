@@ -2,9 +2,9 @@
  * petal store …: the disks that the store lies on.
  */
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
-import type { PoolView } from '#storage/pool-view.ts';
+import { Argument, type Command } from 'commander';
 import { formatSize } from '../sizes.ts';
+import type { ScrubView, StoreView } from '../store-disks.ts';
 import { Client } from './client.ts';
 import { time } from './disk.ts';
 import { type GlobalOptions, part, sizeArgument, withGlobals } from './options.ts';
@@ -19,6 +19,7 @@ export function storeCommands(program: Command): void {
   drainCommand(store);
   replaceCommand(store);
   removeCommand(store);
+  scrubCommand(store);
 }
 
 function listCommand(store: Command): void {
@@ -26,19 +27,20 @@ function listCommand(store: Command): void {
     .description('the disks, their state, and what is being moved')
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      const view = await Client.find(options.data).call<PoolView>('GET', '/store');
+      const view = await Client.find(options.data).call<StoreView>('GET', '/store');
       if (options.json) printJson(view);
       else printStore(view);
     });
 }
 
-function printStore(view: PoolView): void {
+function printStore(view: StoreView): void {
   const { zones } = view;
   printFields([
     ['store', `${view.id}, ${layoutWords(view)}`],
     ['state', stateWords(view)],
     ['zones', `${zones.formed} of ${zones.total} in use, ${formatSize(view.zoneBytes)} each`],
     ['moving', movingWords(view)],
+    ['scrub', scrubWords(view.scrub)],
   ]);
   printLine('');
   printTable(
@@ -61,12 +63,12 @@ function printStore(view: PoolView): void {
   }
 }
 
-function layoutWords({ layout, columns }: PoolView): string {
+function layoutWords({ layout, columns }: StoreView): string {
   if (layout === 'striped') return `striped over ${columns}`;
   return layout === 'parity' ? `parity, ${columns} data disks and one more` : layout;
 }
 
-function stateWords({ state, spare, zones, waiting }: PoolView): string {
+function stateWords({ state, spare, zones, waiting }: StoreView): string {
   switch (state) {
     case 'ok':
       return spare > 0 ? 'ok: any one disk may be lost' : 'ok: no disk may be lost';
@@ -79,7 +81,7 @@ function stateWords({ state, spare, zones, waiting }: PoolView): string {
   }
 }
 
-function movingWords({ moving }: PoolView): string {
+function movingWords({ moving }: StoreView): string {
   if (moving === null) return 'nothing';
   const { why, done, total, bytes, secondsLeft } = moving;
   const of = total === null ? `${done} extents` : `${done} of ${total} extents`;
@@ -87,7 +89,7 @@ function movingWords({ moving }: PoolView): string {
   return `${why}: ${of}, ${formatSize(bytes)}${left}`;
 }
 
-function answer(options: GlobalOptions, view: PoolView, sentence: string): void {
+function answer(options: GlobalOptions, view: StoreView, sentence: string): void {
   if (options.json) printJson(view);
   else printLine(sentence);
 }
@@ -110,7 +112,7 @@ function addCommand(store: Command): void {
     .action(async (path: string, _options, command: Command) => {
       const options = command.optsWithGlobals<NewDiskOptions>();
       const body = { path: resolve(path), ...newDisk(options) };
-      const view = await Client.find(options.data).call<PoolView>('POST', '/store/disks', body);
+      const view = await Client.find(options.data).call<StoreView>('POST', '/store/disks', body);
       answer(options, view, `added ${body.path}`);
     });
 }
@@ -127,7 +129,7 @@ function drainCommand(store: Command): void {
     .action(async (disk: string, _options, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const body = { disk };
-      const view = await Client.find(options.data).call<PoolView>('POST', '/store/drain', body);
+      const view = await Client.find(options.data).call<StoreView>('POST', '/store/drain', body);
       answer(options, view, `${disk} drains; petal store ls shows how far it is`);
     });
 }
@@ -140,7 +142,7 @@ function replaceCommand(store: Command): void {
     .action(async (replaces: string, path: string, _options, command: Command) => {
       const options = command.optsWithGlobals<NewDiskOptions>();
       const body = { path: resolve(path), replaces, ...newDisk(options) };
-      const view = await Client.find(options.data).call<PoolView>('POST', '/store/disks', body);
+      const view = await Client.find(options.data).call<StoreView>('POST', '/store/disks', body);
       answer(options, view, `${body.path} takes the place of ${replaces}; see petal store ls`);
     });
 }
@@ -152,7 +154,26 @@ function removeCommand(store: Command): void {
     .action(async (disk: string, _options, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const path = `/store/disks?disk=${part(disk)}`;
-      const view = await Client.find(options.data).call<PoolView>('DELETE', path);
+      const view = await Client.find(options.data).call<StoreView>('DELETE', path);
       answer(options, view, `${disk} is no disk of this store any more`);
     });
+}
+
+function scrubCommand(store: Command): void {
+  withGlobals(store.command('scrub'))
+    .description('verify every live block and all its copies, now; or say how far it is')
+    .addArgument(new Argument('[WHAT]', 'default: status').choices(['start', 'status']))
+    .action(async (what: string | undefined, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const method = what === 'start' ? 'POST' : 'GET';
+      const scrub = await Client.find(options.data).call<ScrubView>(method, '/store/scrub');
+      if (options.json) printJson(scrub);
+      else printLine(scrubWords(scrub));
+    });
+}
+
+function scrubWords({ running, share, begun, ended, ...counts }: ScrubView): string {
+  const found = `${counts.blocks} blocks verified, ${counts.repaired} repaired, ${counts.bad} damaged`;
+  if (running) return `${Math.floor(share * 100)} % since ${time(begun ?? '')}: ${found}`;
+  return ended === null ? 'never yet' : `done ${time(ended)}: ${found}`;
 }

@@ -13,6 +13,7 @@ import type { Disk } from '../disk/disk.ts';
 import { type Entry, EntryKind, readEntries, readGroupHeader } from '../log/format.ts';
 import { blockWords } from '../log/frame.ts';
 import { SegmentImage } from '../log/image.ts';
+import { mendEntries } from '../log/mend.ts';
 import { matches } from '../log/reader.ts';
 import type { Ring } from '../log/ring.ts';
 import { SegmentState } from '../log/segments.ts';
@@ -97,9 +98,11 @@ export class Cleaner {
           if (writer.unsettled === 0) return false;
           await writer.progress();
         }
+        const some = entries.slice(from, from + stride);
+        if (disk.redundancy !== undefined) await mendEntries(disk, this.#image, some);
         if (writer.failure !== null) throw writer.failure;
         if (!room.forCleaner(stride)) return false;
-        for (const entry of entries.slice(from, from + stride)) this.#move(entry, segment);
+        for (const entry of some) this.#move(entry, segment);
       }
     } finally {
       content.segments.letGo(segment);

@@ -8,6 +8,7 @@ import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EntryKind, entryHead, identitySum } from '../log/format.ts';
+import { readMended } from '../log/mend.ts';
 import type { Superblock } from '../log/superblock.ts';
 import type { Content, Space } from './content.ts';
 import { fanout, Page } from './page.ts';
@@ -66,8 +67,8 @@ async function loadRoots(
   for (const [number, { address, crc }] of superblock.blocks.entries()) {
     check(content.segments.contains(address), disk, `checkpoint block ${number} is nowhere`);
     const block = Buffer.alloc(limits.blockBytes);
-    await disk.read(address * limits.blockBytes, block);
     const identity = identitySum(entryHead(EntryKind.checkpoint, 0, number), number, 0, 0);
+    await readMended(disk, address, block, (bytes) => crc32c(bytes, identity) === crc);
     check(crc32c(block, identity) === crc, disk, `checkpoint block ${number} does not match`);
     for (const root of decodeRoots(block, number)) {
       const plausible = root.height <= heightMax && root.reserved <= limits.spaceBlocksMax;
@@ -97,9 +98,20 @@ function runsOf(wanted: Wanted[]): Wanted[][] {
 
 async function readRun(disk: Disk, run: readonly Wanted[]): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(run.length * limits.blockBytes);
-  await disk.read(run[0]!.address * limits.blockBytes, bytes);
+  if (disk.redundancy === undefined) {
+    await disk.read(run[0]!.address * limits.blockBytes, bytes);
+    return bytes;
+  }
+  for (const [index, { space, level, index: number, address, crc }] of run.entries()) {
+    const identity = pageIdentity(space.ref, level, number);
+    const block = bytes.subarray(index * limits.blockBytes, (index + 1) * limits.blockBytes);
+    await readMended(disk, address, block, (page) => crc32c(page, identity) === crc);
+  }
   return bytes;
 }
+
+const pageIdentity = (ref: number, level: number, index: number): number =>
+  identitySum(entryHead(EntryKind.page, level, index), index % 2 ** 32, ref, 0);
 
 /** Verify a page and hang it into its tree; what it names goes to `below`. */
 function place(
@@ -112,13 +124,11 @@ function place(
   const { space, parent, level, index, address, crc } = wanted;
   const where = `map page ${index} of level ${level} of space ${space.ref}`;
   check(content.segments.contains(address), disk, `${where} is nowhere`);
-  const identity = identitySum(
-    entryHead(EntryKind.page, level, index),
-    index % 2 ** 32,
-    space.ref,
-    0,
+  check(
+    crc32c(data, pageIdentity(space.ref, level, index)) === crc,
+    disk,
+    `${where} does not match its checksum`,
   );
-  check(crc32c(data, identity) === crc, disk, `${where} does not match its checksum`);
   const page = new Page(space.ref, level, index);
   page.bytes.set(data);
   page.address = address;

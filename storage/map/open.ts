@@ -19,6 +19,7 @@ import { wordsOf } from '../log/frame.ts';
 import { LogReader } from '../log/reader.ts';
 import { Ring } from '../log/ring.ts';
 import { Scan, type ScanResult } from '../log/scan.ts';
+import { Scrubber } from '../log/scrub.ts';
 import { Segments } from '../log/segments.ts';
 import {
   eraseSuperblocks,
@@ -70,6 +71,7 @@ export type Store = Blocks & {
    * nothing has changed then.
    */
   resize(bytes: number): void;
+  readonly scrubber: Scrubber;
   /** Whether anything may need what a segment, by its number, holds. */
   needs(segment: number): boolean;
 };
@@ -209,6 +211,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
   };
   const reader = new LogReader(disk, segments, ring, cache, log);
   const conditioner = new Conditioner(disk, segments, clock);
+  const scrubber = new Scrubber({ disk, clock, segments, storeId, log });
   const recovery = { groups: scanned.groups, bytes: scanned.bytes };
   return {
     clock,
@@ -221,6 +224,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     operations,
     keeper,
     conditioner,
+    scrubber,
     recovery,
   };
 }

@@ -12,6 +12,7 @@ import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
 import type { LogReader, Run } from '../log/reader.ts';
+import type { Scrubber } from '../log/scrub.ts';
 import { SegmentState } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { Blocks, BlockUsage, Done, StoreUsage } from './blocks.ts';
@@ -44,6 +45,7 @@ export interface StoreParts {
   readonly operations: Operations;
   readonly keeper: Keeper;
   readonly conditioner: Conditioner;
+  readonly scrubber: Scrubber;
   readonly recovery: { readonly groups: number; readonly bytes: number };
 }
 
@@ -201,6 +203,10 @@ export class LogStore implements Blocks {
     return this.#parts.content.account.usage();
   }
 
+  get scrubber(): Scrubber {
+    return this.#parts.scrubber;
+  }
+
   resize(bytes: number): void {
     const { segments, account } = this.#parts.content;
     const before = segments.count;
@@ -227,6 +233,7 @@ export class LogStore implements Blocks {
     this.#closing = true;
     const { operations, keeper, conditioner, writer } = this.#parts;
     await operations.idle();
+    await this.#parts.scrubber.stop();
     await conditioner.stop();
     await Promise.all(this.#walks);
     if (writer.failure !== null) throw writer.failure;

@@ -199,15 +199,25 @@ export async function writeTable(disk: Disk, storeId: Uint8Array, table: Table):
 export async function readTable(disk: Disk, storeId: Uint8Array): Promise<Table | null> {
   let newest: Table | null = null;
   for (const copy of [0, 1]) {
-    const bytes = new Uint8Array(limits.tableCopyBytes);
-    try {
-      await disk.read(limits.tableOffset + copy * limits.tableCopyBytes, bytes);
-    } catch (error) {
-      if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') continue;
-      throw error;
-    }
-    const table = decodeTable(storeId, bytes);
+    const offset = limits.tableOffset + copy * limits.tableCopyBytes;
+    const table = await readCopy(disk, offset, storeId);
     if (table !== null && (newest === null || table.version > newest.version)) newest = table;
   }
   return newest;
+}
+
+async function readCopy(disk: Disk, offset: number, storeId: Uint8Array): Promise<Table | null> {
+  const front = new Uint8Array(limits.unitBytes);
+  try {
+    await disk.read(offset, front);
+    const claimed = new DataView(front.buffer).getUint32(12, true);
+    const length = Math.min(Math.max(claimed, 1), limits.tableCopyBytes);
+    const bytes = new Uint8Array(Math.ceil(length / limits.unitBytes) * limits.unitBytes);
+    if (bytes.length === front.length) return decodeTable(storeId, front);
+    await disk.read(offset, bytes);
+    return decodeTable(storeId, bytes);
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') return null;
+    throw error;
+  }
 }
