@@ -174,7 +174,7 @@ export const settings = {
   },
   storeSize: {
     flag: '--store-size <SIZE>',
-    describe: 'size of a new store, of each disk if there are several; allocated up front',
+    describe: 'size of a new store, allocated up front',
     allowed: sizeForms,
     byDefault: 'the lesser of 20 GiB and half of the free space',
     schema: text,
