@@ -42,8 +42,8 @@ export const limits = {
   /** Zones of a new store: so many steps in the progress of a rebuild, and a small table. */
   zonesWanted: 1024,
   zoneSegmentsMin: 4,
-  /** Extents of one disk: 24 bits of an entry of the table. */
-  extentsMax: 2 ** 24,
+  /** Extents of one disk, numbered in 24 bits of an entry of the table. */
+  extentsMax: 2 ** 24 - 1,
   /** Time of a disk that moving extents takes while clients work, as a share; alone it takes all. */
   moveShare: 0.3,
   moveShareMin: 0.01,

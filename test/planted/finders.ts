@@ -10,6 +10,7 @@ import { SimDisk } from '../sim/disk.ts';
 import { SimRandom } from '../sim/random.ts';
 import { stamped, stampOf } from '../sim/store-history.ts';
 import { type Software, smallStore } from '../sim/store-load.ts';
+import { arrayFinders } from './array-finders.ts';
 import { staleGroups } from './stale-groups.ts';
 
 type Finder = (software: Software, directory: string) => Promise<string | null>;
@@ -96,7 +97,9 @@ const finders: Readonly<Record<string, Finder>> = {
     return both === '2 then 1,2' ? null : `free were ${both}`;
   },
 
-  stale: staleGroups,
+  'stale groups': staleGroups,
+
+  ...arrayFinders,
 };
 
 if (process.argv[2] !== undefined) {

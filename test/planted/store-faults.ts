@@ -66,7 +66,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'recovery takes groups of an earlier life of the log',
-    finder: 'stale',
+    finder: 'stale groups',
     replace: [
       {
         file: 'log/scan.ts',

@@ -83,6 +83,7 @@ export function decodeRecord(
   if (view.getUint32(8, true) > format) {
     throw new StorageError('TOO_NEW', 'the journal was written by a newer version of Petal');
   }
+  if (view.getUint32(8, true) !== format) return null;
   const record: JournalRecord = {
     sequence: Number(view.getBigUint64(56, true)),
     oldest: Number(view.getBigUint64(64, true)),

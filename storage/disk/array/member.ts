@@ -2,6 +2,7 @@
 import type { StorageError } from '../../base/errors.ts';
 import type { Disk } from '../disk.ts';
 import type { Label, MemberAreas } from '../label.ts';
+import { limits } from '../limits.ts';
 import { Journal } from './journal.ts';
 
 export class Member {
@@ -36,4 +37,4 @@ export class Member {
 
 /** Extents of so many bytes that a disk has. */
 export const extentsOf = (areas: MemberAreas, extentBytes: number): number =>
-  Math.min(Math.floor(areas.extents.length / extentBytes), 2 ** 24 - 1);
+  Math.min(Math.floor(areas.extents.length / extentBytes), limits.extentsMax);

@@ -28,6 +28,8 @@ export class Members {
   readonly #ports: MembersPorts;
   readonly #byIndex = new Map<number, Member>();
   readonly #serial = new Serial();
+  /** Lost disks that are being told so. */
+  readonly #told = new Set<string>();
   #table: Table;
   /** Versions that were tried and not seen through count as used. */
   #version: number;
@@ -173,13 +175,11 @@ export class Members {
   async #write(table: Table): Promise<boolean> {
     const { storeId, log } = this.#ports;
     let whole = true;
-    const writes = this.all().map(async (member) => {
-      const { alive } = member;
+    for (const member of this.all()) if (!member.alive) this.#bidFarewell(member, table);
+    const writes = this.alive().map(async (member) => {
       try {
         await writeTable(member.disk, storeId, table);
       } catch (error) {
-        // A lost one is told as well, as far as it still listens: it will know that it is stale.
-        if (!alive) return;
         whole = false;
         member.alive = false;
         member.failure = asFailure(member.disk.name, error);
@@ -190,6 +190,16 @@ export class Members {
     await Promise.all(writes);
     if (this.alive().length === 0) throw this.#fail(0);
     return whole;
+  }
+
+  /** A lost disk is told that it is stale, as far as it still listens; nobody waits for it. */
+  #bidFarewell(member: Member, table: Table): void {
+    const { id } = member;
+    if (this.#told.has(id)) return;
+    this.#told.add(id);
+    writeTable(member.disk, this.#ports.storeId, table)
+      .catch(() => {})
+      .finally(() => this.#told.delete(id));
   }
 
   #fail(zones: number): StorageError {

@@ -19,7 +19,7 @@ import { extentsOf, Member } from './member.ts';
 import { Members } from './members.ts';
 import { chooseZoneSegments, roomOf, unbearable } from './placement.ts';
 import { replay } from './replay.ts';
-import { type DiskEntry, DiskState, readTable, type Table, writeTable, zonesMax } from './table.ts';
+import { type DiskEntry, DiskState, readTable, type Table, writeTable } from './table.ts';
 
 export interface ArrayPorts {
   readonly clock: Clock;
@@ -142,7 +142,7 @@ function newest(name: string, tables: readonly (Table | null)[]): Table {
   for (const table of tables) {
     if (table !== null && (best === null || table.version > best.version)) best = table;
   }
-  if (best !== null && best.zones.length / best.columns <= zonesMax(1)) return best;
+  if (best !== null) return best;
   throw new StorageError('CORRUPT', `${name}: no disk has a readable table of the store's disks`);
 }
 
@@ -164,9 +164,22 @@ function sort(
       });
     } else if (members.some((member) => member.index === index)) {
       throw new StorageError('INVALID', `${disk.name} is a copy of another disk of this store`);
-    } else members.push(new Member(disk, label, index));
+    } else {
+      refuseLie(disk, label, table, index);
+      members.push(new Member(disk, label, index));
+    }
   }
   return { members, refused };
+}
+
+/** The table must not count on more of a disk than it has. */
+function refuseLie(disk: Disk, label: Label, table: Table, index: number): void {
+  const { chunkBlocks } = shapeOf(table.layout, table.columns);
+  const extents = extentsOf(label.member!, table.zoneSegments * chunkBlocks * blockBytes);
+  const journal = label.member!.journal.length > 0;
+  const fits = extents >= table.disks[index]!.extents && label.size <= disk.size;
+  if (fits && journal === (table.layout === 'parity')) return;
+  throw new StorageError('CORRUPT', `${disk.name} is not what the table of its store says it is`);
 }
 
 /**
