@@ -254,8 +254,12 @@ export class AttachedDisk implements BlockDevice, VolumeListener {
     this.#volume.compareAndWrite(offset, compare, write, this.#writes.take(done));
   }
 
-  allocation(offset: number, length: number): DeviceAllocation {
+  allocation(offset: number, length: number): DeviceAllocation | null {
     return this.#volume.allocation(offset, length);
+  }
+
+  locate(offset: number, length: number, done: Completion): void {
+    this.#volume.locate(offset, length, this.#reads.take(done));
   }
 
   listen(listener: DeviceListener): () => void {

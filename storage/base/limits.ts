@@ -63,6 +63,12 @@ export const limits = {
   checkpointShare: 8,
   /** Map pages copied before others get their turn: well below a millisecond. */
   pagesPerTurn: 128,
+  /** Map pages kept in memory at least: what the largest operations in flight need at once, many times. */
+  mapPagesMin: 1024,
+  /** Memory for map pages: those of 32 GiB of scattered blocks. */
+  mapBytes: 128 * 1024 * 1024,
+  /** Spaces frozen at one point: their records are one group. */
+  snapshotSpaces: 160,
   /** Leaves visited by an unmap or drop before others get their turn. */
   leavesPerTurn: 64,
   /** Segments compared before others get their turn when the cleaner picks. */
@@ -98,5 +104,6 @@ assert(
 assert(limits.storeBytesMin >= (limits.keptSegmentsMin + 5) * limits.segmentBytes);
 assert(limits.recentSegmentsMin > limits.groupsInFlight + 2);
 assert(limits.groupEagerBlocks <= limits.groupEntries);
+assert(limits.snapshotSpaces <= limits.groupEntries);
 assert(limits.cacheSlabBytes % limits.blockBytes === 0);
 assert(limits.spaceBlocksMax <= 2 ** 48);

@@ -23,10 +23,11 @@
  *        2  ref
  *        3  epoch
  *        4  crc: CRC-32C of words 0…3 of this entry and then of the data block; 0 without one
- *        5  count, of unmap
+ *        5  count, see the kinds
  *
  * The data blocks follow the group header in the order of their entries. Words 0…3 of an entry are
- * the block's identity: a block that is read from the wrong place never passes for the right one.
+ * the block's identity, for blocks of spaces without the line, which the epoch implies, and the same
+ * before and after a move: a block that is read from the wrong place never passes for the right one.
  * The constants are on disk and never change their meaning.
  */
 import assert from 'node:assert/strict';
@@ -43,20 +44,30 @@ import {
 } from './frame.ts';
 
 export const EntryKind = {
-  /** A block of a space; a data block follows. */
+  /** A block of a space: `ref` is its line, `epoch` who wrote it; a data block follows. */
   data: 1,
   /** `count` blocks of a space from `block` on read as zeros. */
   unmap: 2,
-  /** A space begins; `block` is its promise in blocks. */
+  /** A space begins, in `epoch`; `block` is its promise in blocks. */
   create: 3,
   /** A space's promise changes to `block`. */
   reserve: 4,
   /** A space ends. */
   drop: 5,
-  /** A page of a space's map, number `block` of its level; a data block follows. */
+  /** A page of the map, number `block` of its level; `ref` is its id; a data block follows. */
   page: 6,
   /** A block of a checkpoint, number `block` of it; a data block follows. */
   checkpoint: 7,
+  /** As `data`: the cleaner moved the block here from address `count`. */
+  move: 8,
+  /** Space `ref` is frozen as space `block`, and goes on in `epoch`. */
+  freeze: 9,
+  /** Space `ref` begins with what frozen space `count` holds, in `epoch`; `block` is its promise. */
+  branch: 10,
+  /** Space `ref` becomes what frozen space `block` holds, in `epoch`. */
+  revert: 11,
+  /** A sheet of a checkpoint (see map/sheets.ts), number `block` of kind `level`; a data block follows. */
+  sheet: 12,
 } as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
 
@@ -65,7 +76,19 @@ export const groupFrontWords = 16;
 export const entryWords = 6;
 assert(groupFrontWords * 4 + limits.groupEntries * entryWords * 4 <= limits.blockBytes);
 
-const withBlock: readonly boolean[] = [false, true, false, false, false, false, true, true];
+const withBlock: readonly boolean[] = Object.values(EntryKind).reduce<boolean[]>(
+  (all, kind) => {
+    all[kind] = [
+      EntryKind.data,
+      EntryKind.page,
+      EntryKind.checkpoint,
+      EntryKind.move,
+      EntryKind.sheet,
+    ].some((each) => each === kind);
+    return all;
+  },
+  [false],
+);
 
 /** Whether a data block stands behind an entry of this kind. */
 export const hasBlock = (kind: number): boolean => withBlock[kind] === true;
@@ -241,8 +264,14 @@ export function readEntries(words: Uint32Array, at: number, header: GroupHeader)
   return entries;
 }
 
-/** The checksum that a data block must have to be the one its entry names. */
+/** With what the checksum of a block of a space begins. */
+export function blockIdentity(block: number, epoch: number): number {
+  return identitySum(entryHead(EntryKind.data, 0, block), block % 2 ** 32, 0, epoch);
+}
+
+/** With what the checksum of a data block begins that is the one its entry names. */
 export function entryIdentity(entry: Entry): number {
-  const head = entryHead(entry.kind, entry.level, entry.block);
-  return identitySum(head, entry.block % 2 ** 32, entry.ref, entry.epoch);
+  const { kind, level, block, ref, epoch } = entry;
+  if (kind === EntryKind.data || kind === EntryKind.move) return blockIdentity(block, epoch);
+  return identitySum(entryHead(kind, level, block), block % 2 ** 32, ref, epoch);
 }

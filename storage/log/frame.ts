@@ -34,10 +34,14 @@ export const Magic = {
 } as const;
 export type Magic = (typeof Magic)[keyof typeof Magic];
 
-/** The newest version of each record that this software reads, and the one it writes. */
-export const formatVersion = 1;
+/**
+ * The newest version of each record that this software reads, and the one it writes. Version 1 was never
+ * released.
+ */
+export const formatVersion = 2;
+const oldestVersion = 2;
 
-export type FrameState = 'good' | 'bad' | 'newer';
+export type FrameState = 'good' | 'bad' | 'newer' | 'older';
 
 /** View of whole words over bytes that we allocated ourselves (aligned). */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
@@ -85,7 +89,8 @@ export function checkFrame(
   if (words[at + 3] !== sumOf(words, at, length)) return 'bad';
   const version = words[at + 1]!;
   if (version > formatVersion) return 'newer';
-  return version === 0 || length < minBytes ? 'bad' : 'good';
+  if (version === 0 || length < minBytes) return 'bad';
+  return version < oldestVersion ? 'older' : 'good';
 }
 
 /** An unsigned 64-bit number that is below 2^53, at words `at` and `at + 1`. */

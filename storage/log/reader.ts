@@ -11,17 +11,17 @@ import { limits } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { Disk, Redundancy } from '../disk/disk.ts';
 import type { BlockCache } from './cache.ts';
-import { EntryKind, entryHead, identitySum } from './format.ts';
+import { blockIdentity } from './format.ts';
 import type { Waiter } from './group.ts';
 import type { Ring } from './ring.ts';
 import { type Segments, segmentOf } from './segments.ts';
 
 /** Data blocks of one space that stand one behind the other both there and in the log. */
 export interface Run {
-  readonly ref: number;
   readonly block: number;
   readonly address: number;
-  /** One for each block. */
+  /** Who wrote it, and its checksum, of each block. */
+  readonly epochs: readonly number[];
   readonly crcs: readonly number[];
 }
 
@@ -98,7 +98,7 @@ export class LogReader {
     for (let index = 0; index < run.crcs.length; index += 1) {
       const from = at + index * limits.blockBytes;
       const good = (bytes: Uint8Array): boolean =>
-        matches(run.ref, run.block + index, run.crcs[index]!, bytes, 0);
+        matches(run.epochs[index]!, run.block + index, run.crcs[index]!, bytes, 0);
       const block = into.subarray(from, from + limits.blockBytes);
       if (good(block)) continue;
       if (await redundancy.recover((run.address + index) * limits.blockBytes, block, good)) {
@@ -111,8 +111,8 @@ export class LogReader {
     this.#inFlight -= 1;
     this.#segments.letGo(segmentOf(read.run.address));
     if (error !== null) {
-      const { ref, block, address } = read.run;
-      this.#log.error({ ref, block, address, disk: this.#disk.name, error }, 'a read failed');
+      const { block, address } = read.run;
+      this.#log.error({ block, address, disk: this.#disk.name, error }, 'a read failed');
     }
     this.#start();
     read.done.complete(error);
@@ -124,7 +124,7 @@ export class LogReader {
     for (let index = 0; index < run.crcs.length; index += 1) {
       const from = at + index * limits.blockBytes;
       const block = run.block + index;
-      if (matches(run.ref, block, run.crcs[index]!, into, from)) {
+      if (matches(run.epochs[index]!, block, run.crcs[index]!, into, from)) {
         this.cache.insert(run.address + index, into, from);
       } else bad += 1;
     }
@@ -139,15 +139,14 @@ export class LogReader {
 
 /** Whether `from[at…]` is the content that the map names for this block. */
 export function matches(
-  ref: number,
+  epoch: number,
   block: number,
   crc: number,
   from: Uint8Array,
   at: number,
 ): boolean {
-  const head = entryHead(EntryKind.data, 0, block);
   const content = from.subarray(at, at + limits.blockBytes);
-  return crc32c(content, identitySum(head, block % 2 ** 32, ref, 0)) === crc;
+  return crc32c(content, blockIdentity(block, epoch)) === crc;
 }
 
 function asError(reason: unknown): StorageError {

@@ -37,6 +37,9 @@ export interface ScanResult {
   readonly badBlocks: number;
 }
 
+/** Takes the entries of a group into account, perhaps after it has read what it needs for that. */
+export type Apply = (entries: readonly Entry[]) => Promise<void>;
+
 /** Segments looked at beyond the end: as many as groups under way can be spread over. */
 const lookAhead = limits.groupsInFlight + 1;
 
@@ -65,7 +68,7 @@ export class Scan {
   }
 
   /** Hand every group that counts to `apply`, in order. CORRUPT: acknowledged groups are gone. */
-  async run(apply: (entries: readonly Entry[]) => void): Promise<ScanResult> {
+  async run(apply: Apply): Promise<ScanResult> {
     const start = this.#superblock.position;
     if (start !== null) await this.#follow(start, apply);
     return {
@@ -78,7 +81,7 @@ export class Scan {
     };
   }
 
-  async #follow(start: LogPosition, apply: (entries: readonly Entry[]) => void): Promise<void> {
+  async #follow(start: LogPosition, apply: Apply): Promise<void> {
     this.#incarnation = start.incarnation;
     this.#sequence = start.groupSequence;
     this.#previous = start.previous;
@@ -104,7 +107,7 @@ export class Scan {
         continue;
       }
       if (!(await this.#acknowledged(segment, block, header.next))) break;
-      block = this.#forgive(segment, block, apply);
+      block = await this.#forgive(segment, block, apply);
     }
     await this.#settle();
     if (this.#sequence <= this.#superblock.wholeAt) {
@@ -163,18 +166,14 @@ export class Scan {
   }
 
   /** Apply what counts from `block` on; returns where it stopped. */
-  async #groupsFrom(
-    segment: number,
-    block: number,
-    apply: (entries: readonly Entry[]) => void,
-  ): Promise<number> {
+  async #groupsFrom(segment: number, block: number, apply: Apply): Promise<number> {
     let at = block;
     for (;;) {
       if (!this.#counts(segment, at)) await this.#mend(this.#here, segment, at);
       if (!this.#counts(segment, at)) break;
       const header = this.#follows(this.#here, segment, at)!;
       const entries = readEntries(this.#here.words, at * blockWords, header);
-      at = this.#accept(header, entries, at, apply);
+      at = await this.#accept(header, entries, at, apply);
     }
     this.#taken.push({ segment, from: block, to: at });
     return at;
@@ -230,16 +229,16 @@ export class Scan {
     }
   }
 
-  #accept(
+  async #accept(
     header: GroupHeader,
     entries: readonly Entry[],
     at: number,
-    apply: (entries: readonly Entry[]) => void,
-  ): number {
+    apply: Apply,
+  ): Promise<number> {
     this.#sequence += 1;
     this.#previous = header.crc;
     this.#groups += 1;
-    apply(entries);
+    await apply(entries);
     return at + 1 + header.blocks;
   }
 
@@ -271,14 +270,14 @@ export class Scan {
   }
 
   /** An acknowledged group that does not count: with its header, its good blocks are still good. */
-  #forgive(segment: number, at: number, apply: (entries: readonly Entry[]) => void): number {
+  async #forgive(segment: number, at: number, apply: Apply): Promise<number> {
     const header = this.#follows(this.#here, segment, at);
     if (header === null) {
       throw this.#corrupt(`acknowledged group ${this.#sequence} is damaged or gone`);
     }
     const entries = readEntries(this.#here.words, at * blockWords, header);
     this.#badBlocks += damaged(this.#here, entries);
-    return this.#accept(header, entries, at, apply);
+    return await this.#accept(header, entries, at, apply);
   }
 
   #corrupt(what: string): StorageError {

@@ -28,6 +28,73 @@ assert(Number.isInteger(shift));
 export const segmentOf = (address: number): number => address >>> shift;
 export const slotOf = (address: number): number => address & (limits.blocksPerSegment - 1);
 
+/** Live counts in 4 KiB of a checkpoint, 16 bits each. */
+export const countsPerSheet = limits.blockBytes / 2;
+
+/** The live counts as a checkpoint writes them, with the blocks that it writes itself. */
+export class LiveCounts {
+  live: Uint16Array;
+  /** Sheet → whether it differs from the checkpoint before. */
+  changed: Uint8Array;
+
+  constructor(live: Uint16Array, changed: Uint8Array) {
+    this.live = live;
+    this.changed = changed;
+  }
+
+  /** A page of the map is written at `to` instead of `from`; 0: nowhere. */
+  move(from: number, to: number): void {
+    if (from !== 0) this.#add(segmentOf(from), -1);
+    this.#add(segmentOf(to), 1);
+  }
+
+  #add(segment: number, delta: number): void {
+    // The store has become larger since the checkpoint began.
+    if (segment >= this.live.length) {
+      this.live = resized(this.live, new Uint16Array(segment * 2));
+      this.changed = resized(this.changed, new Uint8Array((segment * 2) / countsPerSheet + 1));
+    }
+    this.live[segment]! += delta;
+    this.changed[(segment / countsPerSheet) | 0] = 1;
+  }
+
+  sheet(number: number): Uint8Array {
+    const sheet = new Uint16Array(countsPerSheet);
+    sheet.set(this.live.subarray(number * countsPerSheet, (number + 1) * countsPerSheet));
+    return new Uint8Array(sheet.buffer);
+  }
+}
+
+/** First in, first out, four bytes each. */
+class Queue {
+  #items = new Uint32Array(64);
+  #first = 0;
+  size = 0;
+
+  push(item: number): void {
+    if (this.size === this.#items.length) this.#grow();
+    this.#items[(this.#first + this.size) % this.#items.length] = item;
+    this.size += 1;
+  }
+
+  shift(): number | undefined {
+    if (this.size === 0) return undefined;
+    const item = this.#items[this.#first]!;
+    this.#first = (this.#first + 1) % this.#items.length;
+    this.size -= 1;
+    return item;
+  }
+
+  #grow(): void {
+    const items = new Uint32Array(this.#items.length * 2);
+    for (let at = 0; at < this.size; at += 1) {
+      items[at] = this.#items[(this.#first + at) % this.#items.length]!;
+    }
+    this.#items = items;
+    this.#first = 0;
+  }
+}
+
 export class Segments {
   #count: number;
   #state: Uint8Array;
@@ -35,11 +102,13 @@ export class Segments {
   #awaits: Uint32Array;
   #sequence: Float64Array;
   readonly #pins = new Map<number, number>();
-  /** Free segments, the longest free first. */
-  readonly #free = new Set<number>();
-  /** Free segments that were never written, in ascending order. */
-  readonly #raw = new Set<number>();
+  /** Free segments whose first write was paid for, the longest free first. */
+  readonly #free = new Queue();
+  /** Segments above this number are free and were never written. */
   #touched = 0;
+  /** Sheets of the live counts that have changed since the last checkpoint began. */
+  #changed: Uint8Array;
+  #changedCount = 0;
   /** No live block, not free yet. */
   readonly #dead = new Set<number>();
   readonly #reused: (segment: number) => void;
@@ -52,6 +121,8 @@ export class Segments {
 
   /** Called when a segment has become free. */
   released: () => void = () => {};
+  /** Called while recovering, when a segment has lost its last live block. */
+  emptied: (segment: number) => void = () => {};
 
   /** `reused` hears of every segment that is about to be filled anew. */
   constructor(count: number, reused: (segment: number) => void) {
@@ -60,6 +131,7 @@ export class Segments {
     this.#live = new Uint16Array(count + 1);
     this.#awaits = new Uint32Array(count + 1);
     this.#sequence = new Float64Array(count + 1);
+    this.#changed = new Uint8Array(Math.ceil((count + 1) / countsPerSheet));
     this.#reused = reused;
   }
 
@@ -70,18 +142,16 @@ export class Segments {
 
   /** There are so many segments from now on. False: one of those that would go was written. */
   resize(count: number): boolean {
-    for (let segment = count + 1; segment <= this.#count; segment += 1) {
-      if (!this.#raw.has(segment)) return false;
-    }
-    for (let segment = count + 1; segment <= this.#count; segment += 1) this.#raw.delete(segment);
+    if (count < this.#touched) return false;
     if (count > this.#count) {
       this.#state = resized(this.#state, new Uint8Array(count + 1));
+      this.#state.fill(SegmentState.free, this.#count + 1);
       this.#live = resized(this.#live, new Uint16Array(count + 1));
       this.#awaits = resized(this.#awaits, new Uint32Array(count + 1));
       this.#sequence = resized(this.#sequence, new Float64Array(count + 1));
-      for (let segment = this.#count + 1; segment <= count; segment += 1) {
-        this.#neverWritten(segment);
-      }
+      const sheets = Math.ceil((count + 1) / countsPerSheet);
+      this.#changed = resized(this.#changed, new Uint8Array(sheets));
+      for (let sheet = 0; sheet < sheets; sheet += 1) this.changeSheet(sheet);
     }
     this.#count = count;
     this.released();
@@ -89,7 +159,7 @@ export class Segments {
   }
 
   get free(): number {
-    return this.#free.size + this.#raw.size;
+    return this.#free.size + this.raw;
   }
 
   /** Free segments whose first write was paid for. */
@@ -99,7 +169,7 @@ export class Segments {
 
   /** Free segments that were never written. */
   get raw(): number {
-    return this.#raw.size;
+    return this.count - this.#touched;
   }
 
   /** Segments above this number were never written. */
@@ -139,27 +209,24 @@ export class Segments {
 
   /** A free segment, reserved from now on. The caller has looked that there is one. */
   take(): number {
-    const from = this.#free.size > 0 ? this.#free : this.#raw;
-    for (const segment of from) {
-      from.delete(segment);
-      this.#state[segment] = SegmentState.open;
-      this.#touched = Math.max(this.#touched, segment);
-      this.#reused(segment);
-      return segment;
+    let segment = this.#free.shift();
+    if (segment === undefined) {
+      assert(this.raw > 0, 'a segment is taken only when one is free');
+      segment = this.#touched + 1;
+      this.#touched = segment;
     }
-    assert.fail('a segment is taken only when one is free');
+    this.#state[segment] = SegmentState.open;
+    this.#reused(segment);
+    return segment;
   }
 
   /** Neighbouring raw segments, at most `count`, that are nobody else's until `conditioned`. */
   takeRaw(count: number): number[] {
     const taken: number[] = [];
-    for (const segment of this.#raw) {
-      if (taken.length === count || (taken.length > 0 && taken.at(-1)! + 1 !== segment)) break;
-      taken.push(segment);
-    }
-    for (const segment of taken) {
-      this.#raw.delete(segment);
-      this.#state[segment] = SegmentState.open;
+    for (let left = Math.min(count, this.raw); left > 0; left -= 1) {
+      this.#touched += 1;
+      this.#state[this.#touched] = SegmentState.open;
+      taken.push(this.#touched);
     }
     return taken;
   }
@@ -168,8 +235,7 @@ export class Segments {
   conditioned(taken: readonly number[]): void {
     for (const segment of taken) {
       this.#state[segment] = SegmentState.free;
-      this.#free.add(segment);
-      this.#touched = Math.max(this.#touched, segment);
+      this.#free.push(segment);
     }
     this.released();
   }
@@ -204,6 +270,24 @@ export class Segments {
     const live = this.#live[segment]! + 1;
     assert(live < limits.blocksPerSegment, 'a segment has no more blocks than that');
     this.#live[segment] = live;
+    this.#change(segment);
+  }
+
+  #change(segment: number): void {
+    const sheet = (segment / countsPerSheet) | 0;
+    if (this.#changed[sheet] === 1) return;
+    this.#changed[sheet] = 1;
+    this.#changedCount += 1;
+  }
+
+  /** Sheets of the live counts that the next checkpoint writes. */
+  get changed(): number {
+    return this.#changedCount;
+  }
+
+  /** The sheet of this number is to be written by the next checkpoint. */
+  changeSheet(sheet: number): void {
+    this.#change(sheet * countsPerSheet);
   }
 
   /** `byCheckpoint`: its successor was written by the checkpoint that is under way. */
@@ -211,6 +295,7 @@ export class Segments {
     const segment = segmentOf(address);
     assert(this.#live[segment]! > 0, 'a block dies once');
     this.#live[segment]! -= 1;
+    this.#change(segment);
     const awaits = byCheckpoint ? this.#begun : this.#begun + 1;
     if (awaits > this.#awaits[segment]!) this.#awaits[segment] = awaits;
     if (this.#live[segment] === 0 && this.#state[segment] !== SegmentState.open) {
@@ -219,13 +304,34 @@ export class Segments {
   }
 
   #died(segment: number, awaits: number): void {
-    if (this.#loading) return;
+    if (this.#loading) {
+      this.emptied(segment);
+      return;
+    }
     if (awaits > this.#awaits[segment]!) this.#awaits[segment] = awaits;
     this.#dead.add(segment);
   }
 
-  beginCheckpoint(): void {
+  /** A checkpoint begins: the live counts as they are now, without those blocks of its own. */
+  beginCheckpoint(own: Iterable<number>): LiveCounts {
     this.#begun += 1;
+    const counts = new LiveCounts(this.#live.slice(), this.#changed);
+    for (const address of own) counts.live[segmentOf(address)]! -= 1;
+    this.#changed = new Uint8Array(this.#changed.length);
+    this.#changedCount = 0;
+    return counts;
+  }
+
+  /** At open: live counts of the checkpoint, from the first segment of a sheet on. */
+  load(sheet: number, counts: Uint16Array): boolean {
+    const first = sheet * countsPerSheet;
+    for (const [index, live] of counts.entries()) {
+      if (live === 0) continue;
+      const segment = first + index;
+      if (segment < 1 || segment > this.count || live >= limits.blocksPerSegment) return false;
+      this.#live[segment] = live;
+    }
+    return true;
   }
 
   /** The checkpoint begun last is durable. */
@@ -250,7 +356,7 @@ export class Segments {
     this.#dead.delete(segment);
     this.#state[segment] = SegmentState.free;
     this.#awaits[segment] = 0;
-    this.#free.add(segment);
+    this.#free.push(segment);
     this.released();
   }
 
@@ -261,19 +367,15 @@ export class Segments {
   settleAtOpen(named: ReadonlySet<number>, touched: number): void {
     this.#loading = false;
     this.#touched = touched;
+    for (const segment of named) this.#touched = Math.max(this.#touched, segment);
     for (let segment = 1; segment <= this.count; segment += 1) {
-      const written = this.#live[segment] !== 0 || named.has(segment);
-      if (written) this.#touched = Math.max(this.#touched, segment);
-      if (this.#live[segment] !== 0) continue;
-      if (written) this.#died(segment, this.#begun + 1);
-      else if (segment > touched) this.#neverWritten(segment);
-      else this.#release(segment);
+      if (this.#live[segment] !== 0) this.#touched = Math.max(this.#touched, segment);
+      else if (named.has(segment)) this.#died(segment, this.#begun + 1);
+      else this.#state[segment] = SegmentState.free;
     }
-  }
-
-  #neverWritten(segment: number): void {
-    this.#state[segment] = SegmentState.free;
-    this.#raw.add(segment);
+    for (let segment = 1; segment <= this.#touched; segment += 1) {
+      if (this.#state[segment] === SegmentState.free) this.#free.push(segment);
+    }
   }
 
   /** While held (by a read that is under way), a segment does not become free. */

@@ -101,6 +101,10 @@ export function decodeSuperblock(
   if (state === 'newer') {
     throw new StorageError('TOO_NEW', `the store has format ${words[1]}; this software is older`);
   }
+  if (state === 'older') {
+    const message = `the store has format ${words[1]}, of a version that was never released`;
+    throw new StorageError('INVALID', message);
+  }
   const count = words[22]!;
   if (state === 'bad' || words[2] !== (fixedWords + count * 2) * 4) return null;
   const blocks: { address: number; crc: number }[] = [];

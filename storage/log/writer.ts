@@ -16,6 +16,7 @@ import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import {
+  blockIdentity,
   EntryKind,
   entryHead,
   entryWords,
@@ -117,11 +118,11 @@ export class LogWriter {
     );
   }
 
-  /** The next `blocks` appended are one group, so that a crash takes all of them or none. */
-  together(blocks: number): void {
+  /** The next entries, with so many blocks, are one group, so that a crash takes all of them or none. */
+  together(blocks: number, entries = blocks): void {
     const open = this.#open;
     if (open !== null) {
-      if (fits(open, blocks, blocks)) return;
+      if (fits(open, blocks, entries)) return;
       this.#seal();
     }
     // Its header and all of them, or a new segment.
@@ -141,8 +142,10 @@ export class LogWriter {
     level: number,
     ref: number,
     block: number,
+    epoch: number,
     data: Uint8Array,
     at: number,
+    count = 0,
   ): number {
     const group = this.#groupFor(1);
     const slot = group.end;
@@ -157,32 +160,44 @@ export class LogWriter {
     group.blocks += 1;
     this.blocks += 1;
     const head = entryHead(kind, level, block);
-    this.crc = crc32c(bytes, identitySum(head, block % 2 ** 32, ref, 0));
-    this.#entry(group, head, block, ref, this.crc, 0);
+    const ofSpace = kind === EntryKind.data || kind === EntryKind.move;
+    const identity = ofSpace
+      ? blockIdentity(block, epoch)
+      : identitySum(head, block % 2 ** 32, ref, epoch);
+    this.crc = crc32c(bytes, identity);
+    this.#entry(group, head, block, ref, epoch, this.crc, count);
     return group.buffer.segment * limits.blocksPerSegment + slot;
   }
 
   /** As `append`, of the block that stands at `from`: it stays as durable as it was there. */
-  move(from: number, ref: number, block: number, data: Uint8Array): number {
+  move(from: number, line: number, block: number, epoch: number, data: Uint8Array): number {
     const durable = this.durableAt(from);
-    const address = this.append(EntryKind.data, 0, ref, block, data, 0);
+    const address = this.append(EntryKind.move, 0, line, block, epoch, data, 0, from);
     if (durable) this.#open!.moved.push(slotOf(address));
     return address;
   }
 
   /** A record without a block. */
-  note(kind: EntryKind, ref: number, block: number, count: number): void {
+  note(kind: EntryKind, ref: number, block: number, epoch: number, count: number): void {
     const group = this.#groupFor(0);
-    this.#entry(group, entryHead(kind, 0, block), block, ref, 0, count);
+    this.#entry(group, entryHead(kind, 0, block), block, ref, epoch, 0, count);
   }
 
-  #entry(group: Group, head: number, block: number, ref: number, crc: number, count: number): void {
+  #entry(
+    group: Group,
+    head: number,
+    block: number,
+    ref: number,
+    epoch: number,
+    crc: number,
+    count: number,
+  ): void {
     const words = group.buffer.words;
     const base = group.header * blockWords + groupFrontWords + group.entries * entryWords;
     words[base] = head;
     words[base + 1] = block % 2 ** 32;
     words[base + 2] = ref;
-    words[base + 3] = 0;
+    words[base + 3] = epoch;
     words[base + 4] = crc;
     words[base + 5] = count;
     group.entries += 1;
@@ -261,13 +276,13 @@ export class LogWriter {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Between two groups: everything appended after this stands behind it. */
+  /** Between two groups: everything appended before stands before it, all that comes behind it. */
   position(): LogPosition {
-    const open = this.#open;
+    this.send();
     return {
       segment: this.#buffer!.segment,
-      block: open === null ? this.#at : open.header,
-      groupSequence: open === null ? this.#groupSequence : open.sequence,
+      block: this.#at,
+      groupSequence: this.#groupSequence,
       previous: this.#previous,
       incarnation: this.#ports.incarnation,
       segmentSequence: this.#segmentSequence,

@@ -2,15 +2,15 @@
  * Who may fill how much. NO_SPACE is decided here, before anything is staged, never by running out
  * of segments.
  *
- * Counted are blocks: for each space the larger of what it holds and what it was promised, and of
- * the map pages what goes beyond those that a densely filled store needs (a space with single
- * blocks far apart costs a page for each). Kept back: segments for the cleaner, for checkpoints and
- * for deletes.
+ * Counted are blocks: those that anybody sees, each once however many share it; what was promised to a
+ * space beyond what it has written itself; and of the map pages what goes beyond those that a densely
+ * filled store needs (a space with single blocks far apart costs a page for each). Kept back: segments
+ * for the cleaner, for checkpoints and for deletes.
  */
 import { limits } from '../base/limits.ts';
 import type { StoreUsage } from './blocks.ts';
-import { fanout } from './page.ts';
-import { pagesFor } from './tree.ts';
+import type { Epoch } from './epochs.ts';
+import { leafFanout, pagesFor } from './page.ts';
 
 export class Account {
   keptSegments = 0;
@@ -18,10 +18,12 @@ export class Account {
   capacity = 0;
   /** Blocks of map pages that come on top of the capacity. */
   #pageAllowance = 0;
-  /** Blocks held or promised. */
-  #committed = 0;
-  #mapped = 0;
-  #pages = 0;
+  /** Blocks that anybody sees. */
+  physical = 0;
+  #promised = 0;
+  #pagesPromised = 0;
+  /** Who knows how many pages there are. */
+  pagesOf: { readonly used: number } = { used: 0 };
 
   constructor(segments: number) {
     this.#size(segments);
@@ -41,29 +43,61 @@ export class Account {
   #size(segments: number): void {
     this.keptSegments = Math.max(limits.keptSegmentsMin, Math.ceil(segments / limits.keptShare));
     const usable = (segments - this.keptSegments) * limits.segmentContentBlocks;
-    // One leaf for 512 blocks, one inner page for 512 of those, and a few for being small.
-    this.#pageAllowance = Math.ceil((usable / fanout) * limits.pageCopies * (1 + 2 / fanout)) + 16;
+    // One leaf for its blocks, an inner page for many of those, and a few for being small.
+    this.#pageAllowance = Math.ceil((usable / leafFanout) * limits.pageCopies * 1.01) + 16;
     this.capacity = usable - this.#pageAllowance;
   }
 
   /** Whether so many more blocks and pages fit. */
   fits(blocks: number, pages: number): boolean {
-    return this.#committed + blocks + this.#excess(pages) <= this.capacity;
+    return this.physical + this.#promised + blocks + this.#excess(pages) <= this.capacity;
   }
 
   #excess(more: number): number {
-    return Math.max(0, (this.#pages + more) * limits.pageCopies - this.#pageAllowance);
+    const pages = this.pagesOf.used + this.#pagesPromised + more;
+    return Math.max(0, pages * limits.pageCopies - this.#pageAllowance);
   }
 
-  changed(committed: number, mapped: number, pages: number): void {
-    this.#committed += committed;
-    this.#mapped += mapped;
-    this.#pages += pages;
+  /** What is promised to an epoch is counted; `without` before anything of it changes. */
+  with(epoch: Epoch): void {
+    this.#promised += promise(epoch, epoch.reserved);
+    this.#pagesPromised += pagePromise(epoch, epoch.reserved);
+  }
+
+  without(epoch: Epoch): void {
+    this.#promised -= promise(epoch, epoch.reserved);
+    this.#pagesPromised -= pagePromise(epoch, epoch.reserved);
+  }
+
+  /** Whether the epoch may write so many blocks for which it has none, with so many new pages. */
+  admits(epoch: Epoch, blocks: number, pages: number): boolean {
+    const more = Math.max(0, blocks - promise(epoch, epoch.reserved));
+    const morePages = Math.max(0, pages - pagePromise(epoch, epoch.reserved));
+    return (more === 0 && morePages === 0) || this.fits(more, morePages);
+  }
+
+  /** Whether the promise may become `reserved`; null: of an epoch that is still to come. */
+  mayPromise(epoch: Epoch | null, reserved: number): boolean {
+    const had = epoch?.reserved ?? 0;
+    const more = promise(epoch, reserved) - promise(epoch, had);
+    const pages = pagePromise(epoch, reserved) - pagePromise(epoch, had);
+    return more <= 0 || this.fits(more, pages);
+  }
+
+  /** Blocks that `freeze` costs: what was written already is promised once more. */
+  mayFreeze(epochs: readonly Epoch[]): boolean {
+    let more = 0;
+    let pages = 0;
+    for (const epoch of epochs) {
+      more += promise(null, epoch.reserved) - promise(epoch, epoch.reserved);
+      pages += pagePromise(null, epoch.reserved) - pagePromise(epoch, epoch.reserved);
+    }
+    return more === 0 || this.fits(more, pages);
   }
 
   usage(): StoreUsage {
-    const used = Math.min(this.#mapped + this.#excess(0), this.capacity);
-    const reserved = Math.min(this.#committed - this.#mapped, this.capacity - used);
+    const used = Math.min(this.physical + this.#excess(0), this.capacity);
+    const reserved = Math.min(this.#promised, this.capacity - used);
     const free = this.capacity - used - reserved;
     return {
       capacity: this.capacity * limits.blockBytes,
@@ -74,63 +108,9 @@ export class Account {
   }
 }
 
-/** What one space holds and was promised, kept in step with the store's account. */
-export class Share {
-  readonly #account: Account;
-  #mapped = 0;
-  #pages = 0;
-  #reserved = 0;
-  #pagesReserved = 0;
+/** Blocks that count for a promise beyond those that the epoch wrote itself. */
+const promise = (epoch: Epoch | null, reserved: number): number =>
+  Math.max(0, reserved - (epoch?.own ?? 0));
 
-  constructor(account: Account) {
-    this.#account = account;
-  }
-
-  get mapped(): number {
-    return this.#mapped;
-  }
-
-  get reserved(): number {
-    return this.#reserved;
-  }
-
-  /** Whether the space may hold so many more blocks and pages. */
-  admits(blocks: number, pages: number): boolean {
-    const more = Math.max(0, this.#mapped + blocks - Math.max(this.#mapped, this.#reserved));
-    const had = Math.max(this.#pages, this.#pagesReserved);
-    const morePages = Math.max(0, this.#pages + pages - had);
-    return (more === 0 && morePages === 0) || this.#account.fits(more, morePages);
-  }
-
-  /** Whether the promise may become `reserved`. */
-  mayPromise(reserved: number): boolean {
-    const more = Math.max(this.#mapped, reserved) - Math.max(this.#mapped, this.#reserved);
-    const pages = Math.max(this.#pages, pagesFor(reserved));
-    const had = Math.max(this.#pages, this.#pagesReserved);
-    return more <= 0 || this.#account.fits(more, pages - had);
-  }
-
-  promise(reserved: number): void {
-    this.#change(this.#mapped, reserved, this.#pages, pagesFor(reserved));
-  }
-
-  map(delta: number): void {
-    this.#change(this.#mapped + delta, this.#reserved, this.#pages, this.#pagesReserved);
-  }
-
-  page(delta: number): void {
-    this.#change(this.#mapped, this.#reserved, this.#pages + delta, this.#pagesReserved);
-  }
-
-  #change(mapped: number, reserved: number, pages: number, pagesReserved: number): void {
-    this.#account.changed(
-      Math.max(mapped, reserved) - Math.max(this.#mapped, this.#reserved),
-      mapped - this.#mapped,
-      Math.max(pages, pagesReserved) - Math.max(this.#pages, this.#pagesReserved),
-    );
-    this.#mapped = mapped;
-    this.#reserved = reserved;
-    this.#pages = pages;
-    this.#pagesReserved = pagesReserved;
-  }
-}
+const pagePromise = (epoch: Epoch | null, reserved: number): number =>
+  Math.max(0, pagesFor(reserved) - (epoch?.pages ?? 0));

@@ -14,6 +14,11 @@ export interface Done {
 /** Bytes of a block: the unit of the log, of the map and of checksums. */
 export const blockBytes = 4096;
 
+export interface Extent {
+  readonly mapped: boolean;
+  readonly count: number;
+}
+
 export interface BlockUsage {
   /** Blocks that hold data. */
   readonly mapped: number;
@@ -55,8 +60,13 @@ export interface Blocks {
   /** Durable: all that was accepted before. */
   flush(done: Done): void;
 
-  /** Whether `block` is mapped, and for how many blocks (at most `count`) that holds. */
-  extent(ref: number, block: number, count: number): { mapped: boolean; count: number };
+  /**
+   * Whether `block` is mapped, and for how many blocks (at most `count`, at least one) that holds; where
+   * that goes on, the answer may end earlier. MEDIUM_ERROR.
+   */
+  extent(ref: number, block: number, count: number): Promise<Extent>;
+  /** As `extent`, if that needs no waiting; else null. */
+  extentNow(ref: number, block: number, count: number): Extent | null;
   usage(ref: number): BlockUsage;
   total(): StoreUsage;
   /** Ends in order: in-flight writes complete, a checkpoint is written. */

@@ -1,8 +1,8 @@
 /**
- * A checkpoint: the dirty map pages go to the log, children before parents, then the roots of all
- * spaces, then a superblock that names them. Writes go on meanwhile (it is fuzzy): a page may hold
- * what was written after the checkpoint began, and recovery replays the log from where it began,
- * which leads to the same end.
+ * A checkpoint: what the map was at one moment, between two groups of the log. The pages that had changed
+ * go to the log, then the sheets that had (page table, live counts, epochs), then the blocks that say where
+ * the sheets are, then a superblock that names those. Writes go on meanwhile: what they change is kept as
+ * it was until it is written, and recovery replays the log from that moment on, each entry once.
  *
  * Invariant: the superblock is written only when every block that it leads to is durable.
  */
@@ -11,11 +11,15 @@ import type { Clock } from '../base/clock.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EntryKind } from '../log/format.ts';
+import { countsPerSheet, type LiveCounts } from '../log/segments.ts';
 import { type Superblock, writeSuperblock } from '../log/superblock.ts';
 import type { LogWriter } from '../log/writer.ts';
-import type { Content, Space } from './content.ts';
+import type { Content } from './content.ts';
+import { type Counters, encodeContents, type SheetPlace, sheetsPerBlock } from './contents.ts';
 import type { Page } from './page.ts';
-import { encodeRoots, type SpaceRoot, spacesPerBlock } from './roots.ts';
+import { idsPerSheet, type TableSheet } from './page-table.ts';
+import type { Places } from './places.ts';
+import { encodeEpochs, epochsPerSheet, SheetKind } from './sheets.ts';
 
 export interface CheckpointPorts {
   readonly disk: Disk;
@@ -23,6 +27,18 @@ export interface CheckpointPorts {
   readonly storeId: Uint32Array;
   readonly writer: LogWriter;
   readonly content: Content;
+  /** Where the sheets are. */
+  readonly places: Places;
+}
+
+/** What a checkpoint writes, as it was when it began. */
+interface Cut {
+  readonly pages: readonly Page[];
+  readonly tables: readonly TableSheet[];
+  readonly live: LiveCounts;
+  readonly epochs: readonly Uint32Array[];
+  readonly spaces: number;
+  readonly counters: Counters;
 }
 
 export class Checkpointer {
@@ -31,7 +47,9 @@ export class Checkpointer {
   /** Blocks of log written when the last checkpoint began. */
   #begunAt = 0;
   #running = false;
-  /** Pages written by the checkpoint under way: after a crash they are dirty again. */
+  /** Blocks of the sheets that the last checkpoint replaced: theirs to give back with this one. */
+  #replaced: number[] = [];
+  /** Written by the checkpoint under way: after a crash it is to be written once more. */
   pagesInDoubt = 0;
   count = 0;
   mapBlocks = 0;
@@ -50,9 +68,11 @@ export class Checkpointer {
 
   /** Blocks of room that the next checkpoint, and one more after a crash within it, can take. */
   get debtBlocks(): number {
-    const { content } = this.#ports;
-    const roots = Math.ceil(content.spaces.size / spacesPerBlock) + 1;
-    return 2 * (content.pages.dirty + roots) + this.pagesInDoubt;
+    const { pages, segments, epochs } = this.#ports.content;
+    const sheets =
+      pages.table.dirty + segments.changed + Math.ceil(epochs.byNumber.size / epochsPerSheet) + 1;
+    const blocks = Math.ceil((this.#ports.places.count + sheets) / sheetsPerBlock) + 1;
+    return 2 * (pages.dirty + pages.pending + sheets + blocks) + this.pagesInDoubt;
   }
 
   /** Resolves when the checkpoint is durable. DISK_FAILED. */
@@ -63,19 +83,20 @@ export class Checkpointer {
     const before = this.#superblock;
     this.#alive();
     const position = writer.position();
-    this.#begunAt = writer.blocks;
-    content.segments.beginCheckpoint();
-    await this.#pages();
     this.#alive();
-    const spaces = content.spaces.size;
-    const blocks = this.#roots();
+    this.#begunAt = writer.blocks;
+    const cut = this.#cut();
+    await this.#each(cut.pages, (page) => this.#page(page, cut.live));
+    await this.#sheets(cut);
+    this.#alive();
+    const blocks = this.#contents(cut.counters);
     const wholeAt = writer.newest;
     await writer.durable();
     const superblock: Superblock = {
       sequence: before.sequence + 1,
       incarnation: before.incarnation,
       segments: content.segments.count,
-      spaces,
+      spaces: cut.spaces,
       position,
       wholeAt,
       touched: content.segments.touched,
@@ -88,29 +109,47 @@ export class Checkpointer {
       throw writer.failure!;
     }
     for (const block of before.blocks) content.segments.dies(block.address, true);
+    for (const address of this.#replaced.splice(0)) content.segments.dies(address, true);
     content.segments.completeCheckpoint();
     writer.checkpoint = superblock.sequence;
     this.#superblock = superblock;
+    content.pages.trim();
     this.pagesInDoubt = 0;
     this.count += 1;
     this.#running = false;
   }
 
-  async #pages(): Promise<void> {
-    const { content } = this.#ports;
+  /** All at one moment. */
+  #cut(): Cut {
+    const { content, places } = this.#ports;
+    const { pages, segments, epochs, account } = content;
+    const { table } = pages;
+    const own = [...places.addresses(), ...this.#superblock.blocks.map((block) => block.address)];
+    return {
+      pages: pages.take(),
+      tables: table.take(),
+      live: segments.beginCheckpoint(own),
+      epochs: encodeEpochs(epochs),
+      spaces: epochs.byRef.size,
+      counters: {
+        nextId: table.nextId,
+        freeHead: table.freeHead,
+        pages: table.used,
+        nextEpoch: epochs.next,
+        physical: account.physical,
+      },
+    };
+  }
+
+  async #each<T>(items: Iterable<T>, write: (item: T) => void): Promise<void> {
     let written = 0;
-    for (let level = 1; level <= content.pages.levels; level += 1) {
-      for (const page of content.pages.take(level)) {
-        if (page.gone || !page.dirty) continue;
-        if (written % limits.pagesPerTurn === 0) {
-          await this.#turn();
-          this.#alive();
-        }
-        // It may have gone while others had their turn.
-        if (page.gone) continue;
-        this.#page(page);
-        written += 1;
+    for (const item of items) {
+      if (written % limits.pagesPerTurn === 0) {
+        await this.#turn();
+        this.#alive();
       }
+      write(item);
+      written += 1;
     }
   }
 
@@ -130,53 +169,80 @@ export class Checkpointer {
     if (failure !== null) throw failure;
   }
 
-  #page(page: Page): void {
+  #page(page: Page, live: LiveCounts): void {
     const { writer, content } = this.#ports;
-    const { ref, level, index, parent } = page;
-    const address = writer.append(EntryKind.page, level, ref, index, page.bytes, 0);
-    if (page.address !== 0) content.segments.dies(page.address, true);
-    content.segments.born(address);
-    page.address = address;
-    page.crc = writer.crc;
-    content.pages.clean(page);
-    this.pagesInDoubt += 1;
-    this.mapBlocks += 1;
-    if (parent === null) return;
-    parent.words[page.slot * 2] = address;
-    parent.words[page.slot * 2 + 1] = writer.crc;
-    content.pages.mark(parent);
+    const { pages, segments } = content;
+    const { id, level, index, gone } = page;
+    const bytes = new Uint8Array(page.frozen.buffer);
+    const address = writer.append(EntryKind.page, level, id, index, 0, bytes, 0);
+    const before = pages.table.move(id, address, writer.crc, gone);
+    live.move(before, address);
+    segments.born(address);
+    // Gone meanwhile: its old copy was given back then, and this one is needed by the checkpoint alone.
+    if (gone) segments.dies(address);
+    else if (before !== 0) segments.dies(before, true);
+    pages.written(page);
+    this.#counted();
   }
 
-  #roots(): { address: number; crc: number }[] {
-    const { writer, content } = this.#ports;
-    const roots: SpaceRoot[] = [];
-    for (const space of content.spaces.values()) roots.push(rootOf(space));
+  #counted(): void {
+    this.pagesInDoubt += 1;
+    this.mapBlocks += 1;
+  }
+
+  async #sheets(cut: Cut): Promise<void> {
+    const { pageTable, live, epochs } = SheetKind;
+    await this.#each(cut.tables, (sheet) => {
+      this.#sheet(pageTable, sheet.number, new Uint8Array(sheet.frozen.buffer));
+      sheet.written();
+    });
+    const changed = [...cut.live.changed.keys()].filter((number) => cut.live.changed[number] === 1);
+    await this.#each(changed, (number) => this.#sheet(live, number, cut.live.sheet(number)));
+    const { places } = this.#ports;
+    const known = cut.epochs.map((words) => new Uint8Array(words.buffer));
+    await this.#each(known.entries(), ([number, bytes]) => {
+      if (!places.isEpochs(number, bytes)) this.#sheet(epochs, number, bytes);
+    });
+    for (const place of places.setEpochs(known)) this.#replaced.push(place.address);
+  }
+
+  #sheet(kind: SheetKind, number: number, bytes: Uint8Array): void {
+    const { writer, content, places } = this.#ports;
+    const address = writer.append(EntryKind.sheet, kind, 0, number, 0, bytes, 0);
+    content.segments.born(address);
+    const before = places.set({ kind, number, address, crc: writer.crc });
+    if (before !== 0) this.#replaced.push(before);
+    this.#counted();
+  }
+
+  /** One block even of nothing: the position that the superblock names is then on disk as well. */
+  #contents(counters: Counters): { address: number; crc: number }[] {
+    const { writer, content, places } = this.#ports;
+    const sheets: SheetPlace[] = [...places.all()];
     const blocks: { address: number; crc: number }[] = [];
-    // One block even of nothing: the position that the superblock names is then on disk as well.
-    for (let from = 0; from === 0 || from < roots.length; from += spacesPerBlock) {
+    for (let from = 0; from === 0 || from < sheets.length; from += sheetsPerBlock) {
       const number = blocks.length;
-      const data = encodeRoots(number, roots.slice(from, from + spacesPerBlock));
-      const address = writer.append(EntryKind.checkpoint, 0, 0, number, data, 0);
+      const data = encodeContents(number, counters, sheets.slice(from, from + sheetsPerBlock));
+      const address = writer.append(EntryKind.checkpoint, 0, 0, number, 0, data, 0);
       content.segments.born(address);
       blocks.push({ address, crc: writer.crc });
       this.mapBlocks += 1;
     }
     return blocks;
   }
+
+  /** The block at `address` is a sheet or a block of the newest checkpoint: the next one writes it anew. */
+  async rewrite(kind: SheetKind, number: number, address: number): Promise<void> {
+    const { content, places } = this.#ports;
+    if (places.get(kind, number)?.address !== address) return;
+    if (kind === SheetKind.live) content.segments.changeSheet(number);
+    else if (kind === SheetKind.epochs) places.forgetEpochs(number);
+    else {
+      await content.pages.loadSheet(number);
+      content.pages.table.change(number * idsPerSheet);
+    }
+  }
 }
 
-/**
- * The written part of a space's map. A root that rose after its level had its turn is not written
- * yet: what it has beyond its first child came after the checkpoint began and is replayed.
- */
-function rootOf(space: Space): SpaceRoot {
-  let page: Page | null = space.tree.root;
-  while (page !== null && page.address === 0) page = page.children?.[0] ?? null;
-  return {
-    ref: space.ref,
-    height: page?.level ?? 0,
-    reserved: space.share.reserved,
-    address: page?.address ?? 0,
-    crc: page?.crc ?? 0,
-  };
-}
+/** The live counts have so many sheets. */
+export const liveSheets = (segments: number): number => Math.ceil((segments + 1) / countsPerSheet);

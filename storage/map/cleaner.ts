@@ -2,9 +2,10 @@
  * The cleaner: live blocks of segments that hold much garbage are appended to the log again, so
  * that their segments become free with the next checkpoint.
  *
- * A block is live while the map names its address. It is verified before it is moved; one that does
- * not match is left where it is and reported: reading it says MEDIUM_ERROR, and it is never copied
- * as if it were good. Map pages are moved by marking them dirty.
+ * A block is live while somebody sees it (seers.ts): all who do are told where it went. It is verified
+ * before it is moved; one that does not match is left where it is and reported: reading it says
+ * MEDIUM_ERROR, and it is never copied as if it were good. Map pages and sheets are moved by having the
+ * next checkpoint write them anew.
  */
 import type { Clock } from '../base/clock.ts';
 import { limits } from '../base/limits.ts';
@@ -18,9 +19,13 @@ import { matches } from '../log/reader.ts';
 import type { Ring } from '../log/ring.ts';
 import { SegmentState } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
+import type { Checkpointer } from './checkpoint.ts';
 import type { Content } from './content.ts';
-import { fanout } from './page.ts';
+import type { Page } from './page.ts';
+import { idsPerSheet } from './page-table.ts';
 import type { Room } from './room.ts';
+import { seers } from './seers.ts';
+import type { SheetKind } from './sheets.ts';
 
 export interface CleanerPorts {
   readonly disk: Disk;
@@ -30,6 +35,7 @@ export interface CleanerPorts {
   readonly content: Content;
   readonly ring: Ring;
   readonly room: Room;
+  readonly checkpointer: Checkpointer;
   readonly log: Log;
 }
 
@@ -102,7 +108,7 @@ export class Cleaner {
         if (disk.redundancy !== undefined) await mendEntries(disk, this.#image, some);
         if (writer.failure !== null) throw writer.failure;
         if (!room.forCleaner(stride)) return false;
-        for (const entry of some) this.#move(entry, segment);
+        for (const entry of some) await this.#move(entry, segment);
       }
     } finally {
       content.segments.letGo(segment);
@@ -137,34 +143,60 @@ export class Cleaner {
     return found;
   }
 
-  #move(entry: Entry, segment: number): void {
-    const { content } = this.#ports;
-    const space = content.spaces.get(entry.ref);
-    if (space === undefined) return;
-    if (entry.kind === EntryKind.page) {
-      const page = space.tree.page(entry.level, entry.block);
-      if (page !== null && page.address === entry.address) content.pages.mark(page);
-      return;
+  async #move(entry: Entry, segment: number): Promise<void> {
+    switch (entry.kind) {
+      case EntryKind.data:
+      case EntryKind.move:
+        await this.#moveBlock(entry, segment);
+        break;
+      case EntryKind.page:
+        await this.#movePage(entry);
+        break;
+      case EntryKind.sheet:
+        await this.#ports.checkpointer.rewrite(
+          entry.level as SheetKind,
+          entry.block,
+          entry.address,
+        );
+        break;
+      default:
+        break; // Blocks of a checkpoint are written anew by each.
     }
-    if (entry.kind === EntryKind.data) this.#moveBlock(entry, segment);
   }
 
-  #moveBlock(entry: Entry, segment: number): void {
+  async #movePage(entry: Entry): Promise<void> {
+    const { pages } = this.#ports.content;
+    const { ref: id, level, block: index, address } = entry;
+    const { table } = pages;
+    if (id >= table.nextId) return;
+    await pages.loadSheet(Math.floor(id / idsPerSheet));
+    const named = (): boolean => table.level(id) === level && table.address(id) === address;
+    if (!named()) return;
+    await pages.load({ id, level, index });
+    const page = pages.get(id);
+    if (page !== undefined && named()) pages.change(page);
+  }
+
+  async #moveBlock(entry: Entry, segment: number): Promise<void> {
     const { content, writer, log } = this.#ports;
-    const { ref, block, address } = entry;
-    const space = content.spaces.get(ref)!;
-    const leaf = space.tree.leaf(block);
-    const word = (block % fanout) * 2;
-    if (leaf === null || leaf.words[word] !== address) return;
+    const { ref: line, block, epoch, address, crc } = entry;
+    const look = (): Page[] | null => seers(content, line, epoch, block, address);
+    // Looked up again after every wait: what is moved is moved in the turn in which it was found.
+    let leaves = look();
+    while (leaves === null) {
+      await content.pages.load(content.trees.wanted);
+      leaves = look();
+    }
+    if (leaves.length === 0 || writer.failure !== null) return;
     const data = this.#image.block(address);
-    if (!matches(ref, block, leaf.words[word + 1]!, data, 0)) {
+    if (!matches(epoch, block, crc, data, 0)) {
       this.badBlocks += 1;
       content.segments.spoiled(segment);
-      log.error({ ref, block, address }, 'a block is damaged and stays where it is');
+      log.error({ line, block, address }, 'a block is damaged and stays where it is');
       return;
     }
-    const to = writer.move(address, ref, block, data);
-    content.set(space, block, to, writer.crc);
+    const to = writer.move(address, line, block, epoch, data);
+    content.move(leaves, block, address, to);
     this.moved += 1;
   }
 }

@@ -20,6 +20,8 @@ export interface KeeperPorts {
   readonly room: Room;
   /** Log between two checkpoints. */
   readonly checkpointBytes: number;
+  /** Whether so many map pages have changed that they are to be written. */
+  crowded(): boolean;
   /** Whether an operation waits for room. */
   starving(): boolean;
   /** Room may have come. */
@@ -64,9 +66,9 @@ export class Keeper {
   }
 
   #due(): boolean {
-    const { writer, checkpointer, checkpointBytes } = this.#ports;
+    const { writer, checkpointer, checkpointBytes, crowded } = this.#ports;
     if (writer.failure !== null) return false;
-    return checkpointer.behindBytes >= checkpointBytes || this.#pressed();
+    return checkpointer.behindBytes >= checkpointBytes || crowded() || this.#pressed();
   }
 
   #pressed(): boolean {
@@ -75,10 +77,10 @@ export class Keeper {
   }
 
   async #run(): Promise<void> {
-    const { clock, writer, checkpointer, checkpointBytes, resume } = this.#ports;
+    const { clock, writer, checkpointer, checkpointBytes, crowded, resume } = this.#ports;
     try {
       while (!this.#stopping && this.#due()) {
-        if (checkpointer.behindBytes >= checkpointBytes) await checkpointer.run();
+        if (checkpointer.behindBytes >= checkpointBytes || crowded()) await checkpointer.run();
         else await this.#makeRoom();
         resume();
         await new Promise<void>((resolve) => clock.soon(resolve));

@@ -1,165 +1,164 @@
 /**
- * The map as the newest checkpoint has it, read level by level, neighbours in the log in one disk
- * call. Every page is verified with its identity. What does not match is CORRUPT: without its map a
- * store serves nothing, rather than zeros or old data.
+ * The checkpoint that a superblock names: its blocks, live counts and epochs. Pages of the map and the page
+ * table are read when they are wanted. What does not match is CORRUPT: without it a store serves nothing,
+ * rather than zeros or old data.
  */
 import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EntryKind, entryHead, identitySum } from '../log/format.ts';
+import { wordsOf } from '../log/frame.ts';
 import { readMended } from '../log/mend.ts';
+import { segmentOf } from '../log/segments.ts';
 import type { Superblock } from '../log/superblock.ts';
-import type { Content, Space } from './content.ts';
-import { fanout, Page } from './page.ts';
-import { decodeRoots, type SpaceRoot } from './roots.ts';
-import { heightFor } from './tree.ts';
-
-const heightMax = heightFor(Math.ceil(limits.spaceBlocksMax / fanout) - 1);
-
-/** A page that a parent or a root names. */
-interface Wanted {
-  readonly space: Space;
-  readonly parent: Page | null;
-  readonly level: number;
-  readonly index: number;
-  readonly address: number;
-  readonly crc: number;
-}
+import { liveSheets } from './checkpoint.ts';
+import type { Content } from './content.ts';
+import { decodeContents, type SheetPlace } from './contents.ts';
+import { idsPerSheet } from './page-table.ts';
+import type { Places } from './places.ts';
+import { decodeEpochs, SheetKind } from './sheets.ts';
 
 export async function loadCheckpoint(
   disk: Disk,
   superblock: Superblock,
   content: Content,
+  places: Places,
 ): Promise<void> {
-  let wanted: Wanted[] = [];
-  for (const root of await loadRoots(disk, superblock, content)) {
-    const space = content.create(root.ref, root.reserved);
-    if (root.height === 0) continue;
-    const { address, crc, height: level } = root;
-    wanted.push({ space, parent: null, level, index: 0, address, crc });
-  }
-  while (wanted.length > 0) {
-    const below: Wanted[] = [];
-    for (const runs of inChunks(runsOf(wanted), limits.loadsInFlight)) {
-      const read = await Promise.all(runs.map((run) => readRun(disk, run)));
-      runs.forEach((run, number) => {
-        run.forEach((page, index) => {
-          const data = read[number]!.subarray(
-            index * limits.blockBytes,
-            (index + 1) * limits.blockBytes,
-          );
-          place(disk, content, page, data, below);
-        });
-      });
+  const loader = new Loader(disk, content);
+  const live: SheetPlace[] = [];
+  const epochs: SheetPlace[] = [];
+  const blocks = superblock.blocks.map(({ address, crc }, number) => {
+    const head = entryHead(EntryKind.checkpoint, 0, number);
+    return { address, crc, identity: identitySum(head, number, 0, 0) };
+  });
+  for (const [number, block] of (await loader.read(blocks)).entries()) {
+    const { counters, sheets } = decodeContents(block, number);
+    if (number === 0) loader.counters(counters);
+    for (const sheet of sheets) {
+      loader.check(places.set(sheet) === 0, `two sheets ${sheet.number} of kind ${sheet.kind}`);
+      if (sheet.kind === SheetKind.live) live.push(sheet);
+      else if (sheet.kind === SheetKind.epochs) epochs.push(sheet);
+      else loader.check(sheet.kind === SheetKind.pageTable, `a sheet of kind ${sheet.kind}`);
     }
-    wanted = below;
+  }
+  await loader.live(live, superblock.segments);
+  for (const address of places.addresses()) loader.born(address);
+  for (const { address } of superblock.blocks) loader.born(address);
+  await loader.epochs(epochs, superblock.spaces);
+  places.setEpochs(loader.known);
+  const { table } = content.pages;
+  if (table.nextId % idsPerSheet !== 0 && places.get(SheetKind.pageTable, table.sheets - 1)) {
+    await content.pages.loadSheet(table.sheets - 1);
   }
 }
 
-async function loadRoots(
-  disk: Disk,
-  superblock: Superblock,
-  content: Content,
-): Promise<SpaceRoot[]> {
-  const roots: SpaceRoot[] = [];
-  const refs = new Set<number>();
-  for (const [number, { address, crc }] of superblock.blocks.entries()) {
-    check(content.segments.contains(address), disk, `checkpoint block ${number} is nowhere`);
-    const block = Buffer.alloc(limits.blockBytes);
-    const identity = identitySum(entryHead(EntryKind.checkpoint, 0, number), number, 0, 0);
-    await readMended(disk, address, block, (bytes) => crc32c(bytes, identity) === crc);
-    check(crc32c(block, identity) === crc, disk, `checkpoint block ${number} does not match`);
-    for (const root of decodeRoots(block, number)) {
-      const plausible = root.height <= heightMax && root.reserved <= limits.spaceBlocksMax;
-      check(plausible && !refs.has(root.ref), disk, `space ${root.ref} makes no sense`);
-      refs.add(root.ref);
-      roots.push(root);
+interface Wanted {
+  readonly address: number;
+  readonly crc: number;
+  readonly identity: number;
+}
+
+class Loader {
+  readonly #disk: Disk;
+  readonly #content: Content;
+  /** The sheets of epochs. */
+  known: Uint8Array[] = [];
+
+  constructor(disk: Disk, content: Content) {
+    this.#disk = disk;
+    this.#content = content;
+  }
+
+  check(holds: boolean, what: string): void {
+    if (!holds) {
+      throw new StorageError('CORRUPT', `${this.#disk.name}: the checkpoint is damaged: ${what}`);
     }
-    content.segments.born(address);
   }
-  check(roots.length === superblock.spaces, disk, 'the checkpoint lacks spaces');
-  return roots;
-}
 
-/** By address, so that pages written together are read together. */
-function runsOf(wanted: Wanted[]): Wanted[][] {
-  const sorted = wanted.toSorted((a, b) => a.address - b.address);
-  const runs: Wanted[][] = [];
-  for (const page of sorted) {
-    const run = runs.at(-1);
-    const last = run?.at(-1);
-    const next = last !== undefined && page.address === last.address + 1;
-    if (run !== undefined && next && run.length < limits.readRunBlocks) run.push(page);
-    else runs.push([page]);
+  counters(counters: ReturnType<typeof decodeContents>['counters']): void {
+    const { pages, epochs, account } = this.#content;
+    pages.table.nextId = counters.nextId;
+    pages.table.freeHead = counters.freeHead;
+    pages.table.used = counters.pages;
+    epochs.next = counters.nextEpoch;
+    account.physical = counters.physical;
   }
-  return runs;
-}
 
-async function readRun(disk: Disk, run: readonly Wanted[]): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(run.length * limits.blockBytes);
-  if (disk.redundancy === undefined) {
-    await disk.read(run[0]!.address * limits.blockBytes, bytes);
-    return bytes;
+  born(address: number): void {
+    const { segments } = this.#content;
+    this.check(segments.contains(address), `address ${address} is nowhere`);
+    const room = segments.live(segmentOf(address)) + 1 < limits.blocksPerSegment;
+    this.check(room, `segment ${segmentOf(address)} has more blocks than it can`);
+    segments.born(address);
   }
-  for (const [index, { space, level, index: number, address, crc }] of run.entries()) {
-    const identity = pageIdentity(space.ref, level, number);
-    const block = bytes.subarray(index * limits.blockBytes, (index + 1) * limits.blockBytes);
-    await readMended(disk, address, block, (page) => crc32c(page, identity) === crc);
-  }
-  return bytes;
-}
 
-const pageIdentity = (ref: number, level: number, index: number): number =>
-  identitySum(entryHead(EntryKind.page, level, index), index % 2 ** 32, ref, 0);
-
-/** Verify a page and hang it into its tree; what it names goes to `below`. */
-function place(
-  disk: Disk,
-  content: Content,
-  wanted: Wanted,
-  data: Uint8Array,
-  below: Wanted[],
-): void {
-  const { space, parent, level, index, address, crc } = wanted;
-  const where = `map page ${index} of level ${level} of space ${space.ref}`;
-  check(content.segments.contains(address), disk, `${where} is nowhere`);
-  check(
-    crc32c(data, pageIdentity(space.ref, level, index)) === crc,
-    disk,
-    `${where} does not match its checksum`,
-  );
-  const page = new Page(space.ref, level, index);
-  page.bytes.set(data);
-  page.address = address;
-  page.crc = crc;
-  content.segments.born(address);
-  space.tree.adopt(page, parent);
-  for (let slot = 0; slot < fanout; slot += 1) {
-    const to = page.words[slot * 2]!;
-    if (to === 0) continue;
-    check(content.segments.contains(to), disk, `${where} points nowhere`);
-    page.used += 1;
-    if (level === 1) {
-      content.segments.born(to);
-      continue;
+  /** In the order asked for; neighbours in the log are read in one disk call. */
+  async read(wanted: readonly Wanted[]): Promise<Uint8Array[]> {
+    const found = wanted.map(() => new Uint8Array(0));
+    const order = [...wanted.keys()].sort((a, b) => wanted[a]!.address - wanted[b]!.address);
+    const runs: number[][] = [];
+    for (const at of order) {
+      const run = runs.at(-1);
+      const last = run === undefined ? -1 : wanted[run.at(-1)!]!.address;
+      const next = wanted[at]!.address === last + 1;
+      if (run !== undefined && next && run.length < limits.readRunBlocks) run.push(at);
+      else runs.push([at]);
     }
-    below.push({
-      space,
-      parent: page,
-      level: level - 1,
-      index: index * fanout + slot,
-      address: to,
-      crc: page.words[slot * 2 + 1]!,
-    });
+    for (let from = 0; from < runs.length; from += limits.loadsInFlight) {
+      await Promise.all(
+        runs.slice(from, from + limits.loadsInFlight).map((run) => this.#run(wanted, run, found)),
+      );
+    }
+    return found;
   }
-  if (level === 1) space.share.map(page.used);
-}
 
-function check(holds: boolean, disk: Disk, what: string): void {
-  if (!holds) throw new StorageError('CORRUPT', `${disk.name}: the map is damaged: ${what}`);
-}
+  async #run(wanted: readonly Wanted[], run: number[], found: Uint8Array[]): Promise<void> {
+    const first = wanted[run[0]!]!.address;
+    this.check(this.#content.segments.contains(first), `address ${first} is nowhere`);
+    const bytes = Buffer.allocUnsafeSlow(run.length * limits.blockBytes);
+    const { redundancy } = this.#disk;
+    if (redundancy === undefined) await this.#disk.read(first * limits.blockBytes, bytes);
+    for (const [index, at] of run.entries()) {
+      const block = bytes.subarray(index * limits.blockBytes, (index + 1) * limits.blockBytes);
+      const { address, crc, identity } = wanted[at]!;
+      const good = (content: Uint8Array): boolean => crc32c(content, identity) === crc;
+      if (redundancy !== undefined) await readMended(this.#disk, address, block, good);
+      this.check(good(block), `block ${address} does not match its checksum`);
+      found[at] = block;
+    }
+  }
 
-function* inChunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
-  for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size);
+  #sheets(places: readonly SheetPlace[]): Promise<Uint8Array[]> {
+    return this.read(
+      places.map(({ kind, number, address, crc }) => {
+        const head = entryHead(EntryKind.sheet, kind, number);
+        return { address, crc, identity: identitySum(head, number, 0, 0) };
+      }),
+    );
+  }
+
+  /** `before`: segments that there were when the checkpoint was written. */
+  async live(places: readonly SheetPlace[], before: number): Promise<void> {
+    const { segments } = this.#content;
+    for (const [index, bytes] of (await this.#sheets(places)).entries()) {
+      const { number } = places[index]!;
+      const counts = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+      const good =
+        number < liveSheets(Math.max(segments.count, before)) && segments.load(number, counts);
+      this.check(good, `live counts ${number} make no sense`);
+    }
+  }
+
+  async epochs(places: readonly SheetPlace[], spaces: number): Promise<void> {
+    const { epochs, account } = this.#content;
+    const sorted = places.toSorted((a, b) => a.number - b.number);
+    this.known = (await this.#sheets(sorted)).map((bytes) => Uint8Array.from(bytes));
+    const good = decodeEpochs(
+      this.known.map((bytes) => wordsOf(bytes)),
+      epochs,
+    );
+    this.check(good && epochs.byRef.size === spaces, 'epochs make no sense');
+    for (const epoch of epochs.byNumber.values()) account.with(epoch);
+  }
 }

@@ -33,10 +33,14 @@ import type { Blocks } from './blocks.ts';
 import { Checkpointer } from './checkpoint.ts';
 import { Cleaner } from './cleaner.ts';
 import { Content } from './content.ts';
+import type { Images } from './images.ts';
 import { Keeper } from './keeper.ts';
 import { loadCheckpoint } from './load.ts';
 import { Operations } from './operations.ts';
+import { Places } from './places.ts';
+import { Removals } from './removals.ts';
 import { Room } from './room.ts';
+import { LogSource } from './source.ts';
 import type { BlocksStats } from './stats.ts';
 import { LogStore, type StoreParts } from './store.ts';
 
@@ -59,22 +63,25 @@ export interface BlocksOptions {
    * Segments written last kept in memory, the open one included; default 64 MiB, at least 8 MiB.
    */
   readonly recentBytes?: number;
+  /** Memory for pages of the map; default 128 MiB, at least 4 MiB. */
+  readonly mapBytes?: number;
   /** Log between two checkpoints; default 192 MiB, or an eighth of a smaller store. */
   readonly checkpointBytes?: number;
   readonly log?: Log;
 }
 
-export type Store = Blocks & {
-  stats(): BlocksStats;
-  /**
-   * The disk has, or is to have, so many bytes. NO_SPACE: what is held and promised does not fit;
-   * nothing has changed then.
-   */
-  resize(bytes: number): void;
-  readonly scrubber: Scrubber;
-  /** Whether anything may need what a segment, by its number, holds. */
-  needs(segment: number): boolean;
-};
+export type Store = Blocks &
+  Images & {
+    stats(): BlocksStats;
+    /**
+     * The disk has, or is to have, so many bytes. NO_SPACE: what is held and promised does not fit;
+     * nothing has changed then.
+     */
+    resize(bytes: number): void;
+    readonly scrubber: Scrubber;
+    /** Whether anything may need what a segment, by its number, holds. */
+    needs(segment: number): boolean;
+  };
 
 /** Lay out an empty store. What was on the disk is lost. Durable when it resolves. INVALID. */
 export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<void> {
@@ -125,17 +132,34 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
   };
   await writeSuperblock(disk, storeId, superblock);
 
-  const hooks = { reused: (_segment: number): void => {} };
+  const hooks: Hooks = { reused: () => {}, ring: null };
   const segments = new Segments(segmentCount, (segment) => hooks.reused(segment));
-  const content = new Content(segments, new Account(segmentCount));
-  const scanned = await recover(disk, storeId, found, content);
+  const places = new Places();
+  const source = new LogSource({
+    disk,
+    segments,
+    ring: () => hooks.ring,
+    place: (kind, number) => places.get(kind, number),
+  });
+  const account = new Account(segmentCount);
+  const content = new Content(segments, account, source, options.mapBytes ?? limits.mapBytes);
+  const scanned = await recover(disk, storeId, found, content, places);
   if (scanned.badBlocks > 0) {
     log.error({ blocks: scanned.badBlocks, disk: disk.name }, 'acknowledged blocks are damaged');
   }
-  const parts = compose(ports, options, { storeId, superblock, content, scanned, hooks, log });
+  const recovered = { storeId, superblock, content, places, scanned, hooks, log };
+  const parts = compose(ports, options, recovered);
   await parts.checkpointer.run();
   log.info({ disk: disk.name, ...parts.recovery }, 'the store is recovered');
-  return new LogStore(parts);
+  const store = new LogStore(parts);
+  parts.removals.resume();
+  return store;
+}
+
+/** What is known only later. */
+interface Hooks {
+  reused: (segment: number) => void;
+  ring: Ring | null;
 }
 
 /** The state that the checkpoint and the log behind it lead to. */
@@ -144,18 +168,26 @@ async function recover(
   storeId: Uint32Array,
   superblock: Superblock,
   content: Content,
+  places: Places,
 ): Promise<ScanResult> {
-  const { segments } = content;
-  await loadCheckpoint(disk, superblock, content);
+  const { segments, pages } = content;
+  await loadCheckpoint(disk, superblock, content, places);
+  // A segment that the checkpoint names may lose its last block in the log behind it.
   const named = new Set<number>();
-  for (let segment = 1; segment <= segments.count; segment += 1) {
-    if (segments.live(segment) > 0) named.add(segment);
-  }
+  segments.emptied = (segment) => named.add(segment);
   const here = { ...superblock, segments: segments.count };
-  const scanned = await new Scan(disk, storeId, here).run((entries) => {
-    for (const entry of entries) content.replay(entry);
+  const scanned = await new Scan(disk, storeId, here).run(async (entries) => {
+    for (const entry of entries) {
+      for (;;) {
+        const missing = content.missingFor(entry);
+        if (missing === null) break;
+        await pages.load(missing);
+      }
+      content.replay(entry);
+    }
   });
   for (const segment of scanned.segments) named.add(segment);
+  segments.emptied = () => {};
   segments.settleAtOpen(named, superblock.touched);
   return scanned;
 }
@@ -164,14 +196,15 @@ interface Recovered {
   readonly storeId: Uint32Array;
   readonly superblock: Superblock;
   readonly content: Content;
+  readonly places: Places;
   readonly scanned: ScanResult;
-  readonly hooks: { reused: (segment: number) => void };
+  readonly hooks: Hooks;
   readonly log: Log;
 }
 
 function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovered): StoreParts {
   const { disk, clock } = ports;
-  const { storeId, superblock, content, scanned, hooks, log } = recovered;
+  const { storeId, superblock, content, places, scanned, hooks, log } = recovered;
   const { segments, account } = content;
   const ring = new Ring(segments.count, options.recentBytes ?? limits.recentBytes);
   const cache = new BlockCache(options.cacheBytes ?? limits.cacheBytes);
@@ -181,9 +214,20 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     scanned.groupSequence + 1,
     scanned.segmentSequence + 1,
   );
-  const checkpointer = new Checkpointer({ disk, clock, storeId, writer, content }, superblock);
+  const checkpointing = { disk, clock, storeId, writer, content, places };
+  const checkpointer = new Checkpointer(checkpointing, superblock);
   const room = new Room(writer, segments, checkpointer, account);
-  const cleaner = new Cleaner({ disk, clock, storeId, writer, content, ring, room, log });
+  const cleaner = new Cleaner({
+    disk,
+    clock,
+    storeId,
+    writer,
+    content,
+    ring,
+    room,
+    checkpointer,
+    log,
+  });
   const operations = new Operations((fire) => clock.soon(fire));
   const share = Math.floor((segments.count * limits.segmentBytes) / limits.checkpointShare);
   const keeper = new Keeper({
@@ -194,6 +238,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     cleaner,
     room,
     checkpointBytes: options.checkpointBytes ?? Math.min(limits.checkpointBytes, share),
+    crowded: () => content.pages.due,
     starving: () => operations.starving,
     resume: () => operations.pump(),
     giveUp: () => {
@@ -201,6 +246,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
       operations.failAll(new StorageError('NO_SPACE', 'no segment can be freed'));
     },
   });
+  hooks.ring = ring;
   hooks.reused = (segment) => {
     ring.forget(segment);
     cache.forget(segment * limits.blocksPerSegment, limits.blocksPerSegment);
@@ -209,22 +255,31 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
   segments.released = () => {
     if (operations.starving) clock.soon(() => operations.pump());
   };
-  const reader = new LogReader(disk, segments, ring, cache, log);
-  const conditioner = new Conditioner(disk, segments, clock);
-  const scrubber = new Scrubber({ disk, clock, segments, storeId, log });
-  const recovery = { groups: scanned.groups, bytes: scanned.bytes };
+  const removals = new Removals({
+    clock,
+    content,
+    log,
+    failed: () => writer.failure !== null,
+    progress: () => {
+      operations.pump();
+      keeper.wake();
+    },
+    room,
+  });
   return {
     clock,
     content,
     writer,
-    reader,
+    reader: new LogReader(disk, segments, ring, cache, log),
     room,
     checkpointer,
     cleaner,
     operations,
     keeper,
-    conditioner,
-    scrubber,
-    recovery,
+    conditioner: new Conditioner(disk, segments, clock),
+    scrubber: new Scrubber({ disk, clock, segments, storeId, log }),
+    removals,
+    pump: () => operations.pump(),
+    recovery: { groups: scanned.groups, bytes: scanned.bytes },
   };
 }

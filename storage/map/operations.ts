@@ -8,12 +8,14 @@ import { limits } from '../base/limits.ts';
 
 /**
  * `done`; `room`: waits for free segments; `busy`: waits for groups under way to reach the disk;
- * `later`: has more to do when others had their turn.
+ * `load`: waits for pages of the map; `later`: has more to do when others had their turn.
  */
-export type Step = 'done' | 'room' | 'busy' | 'later';
+export type Step = 'done' | 'room' | 'busy' | 'load' | 'later';
 
 export interface Operation {
   step(): Step;
+  /** It has to wait behind others: begin to load what it will need. */
+  prefetch(): void;
   /** It has to wait: take over what belongs to the caller; returns the bytes taken. */
   keep(): number;
   fail(error: StorageError): void;
@@ -63,6 +65,7 @@ export class Operations {
       return;
     }
     const bytes = operation.keep();
+    if (this.#waiting.length > 0) operation.prefetch();
     this.#bytes += bytes;
     this.#waiting.push({ operation, bytes });
     this.#wait(step);

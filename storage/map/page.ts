@@ -1,101 +1,139 @@
 /**
- * A page of a space's map, as it is in memory and in the log: 512 entries of 8 bytes.
+ * A page of the map, as it is in memory and in the log: 4 KiB.
  *
- *   word 2i      address of entry i: of a block (level 1) or of a page one level down; 0: nothing
- *   word 2i + 1  crc of what stands there, as its group's entry has it
+ *   level 1 (leaf): 256 entries of 16 bytes, one for each block of 1 MiB of a space
+ *     word 4i      log address of the block; 0: nothing
+ *          4i + 1  epoch in which it was written
+ *          4i + 2  crc of the block, as its group's entry has it
+ *          4i + 3  0
  *
- * A page of level 1 covers 2 MiB of the space, of level 2 1 GiB, of level 3 512 GiB. In an inner
- * page the address of a child that was never written is 0 although the child exists in memory.
+ *   level 2 and up: 512 entries of 8 bytes, one for each page one level down
+ *     word 2i      id of the page; 0: nothing
+ *          2i + 1  epoch in which that page was made
+ *
+ * A page of level 2 covers 512 MiB of a space, of level 3 256 GiB, of level 4 128 TiB. Parents name a
+ * page by its id, and the page table says where it is: so a page that many epochs share is moved and
+ * rewritten by changing one record (see page-table.ts).
  */
 import assert from 'node:assert/strict';
 import { limits } from '../base/limits.ts';
+import { blockWords } from '../log/frame.ts';
 
-export const fanout = limits.blockBytes / 8;
-export const fanoutBits = Math.log2(fanout);
-assert(Number.isInteger(fanoutBits));
+export const leafWords = 4;
+export const innerWords = 2;
+/** Blocks of a leaf; children of an inner page. */
+export const leafFanout = blockWords / leafWords;
+export const innerFanout = blockWords / innerWords;
 
-export class Page {
-  readonly ref: number;
-  readonly level: number;
-  /** Its number among the pages of its level. */
-  readonly index: number;
-  readonly words = new Uint32Array(fanout * 2);
-  /** Level 2 and up. */
-  readonly children: (Page | undefined)[] | null;
-  parent: Page | null = null;
-  /** Entries that are not nothing. */
-  used = 0;
-  /** Where its newest copy in the log is; 0: nowhere yet. */
-  address = 0;
-  crc = 0;
-  /** The copy in the log is not what is here. */
+/** Leaves below a page of `level`. */
+export const leavesBelow = (level: number): number => innerFanout ** (level - 1);
+
+/** Which leaf has a block. */
+export const leafOf = (block: number): number => Math.floor(block / leafFanout);
+
+/** Levels that a tree needs so that it has leaf `index`. */
+export function heightFor(index: number): number {
+  let height = 1;
+  while (index >= leavesBelow(height)) height += 1;
+  return height;
+}
+
+export const heightMax = heightFor(leafOf(limits.spaceBlocksMax - 1));
+
+/** Pages of a full map of blocks [0, blocks). */
+export function pagesFor(blocks: number): number {
+  let pages = 0;
+  let level = Math.ceil(blocks / leafFanout);
+  while (level > 0) {
+    pages += level;
+    if (level === 1) break;
+    level = Math.ceil(level / innerFanout);
+  }
+  return pages;
+}
+
+/** What a checkpoint writes: 4 KiB that are written as they were when it began. */
+export class Sheet {
+  words: Uint32Array;
+  /** Changed since the checkpoint that was begun last. */
   dirty = false;
-  /** Children that are dirty. */
-  dirtyChildren = 0;
-  /** No longer part of a map. */
-  gone = false;
+  /** To be written by the checkpoint under way. */
+  pending = false;
+  /** How it was when the checkpoint under way began, where it has changed since. */
+  image: Uint32Array | null = null;
 
-  constructor(ref: number, level: number, index: number) {
-    this.ref = ref;
-    this.level = level;
-    this.index = index;
-    this.children = level > 1 ? new Array<Page | undefined>(fanout).fill(undefined) : null;
+  constructor(words: Uint32Array) {
+    assert(words.length === blockWords);
+    this.words = words;
   }
 
-  /** As it is in the log. */
-  get bytes(): Uint8Array {
-    return new Uint8Array(this.words.buffer);
+  /** To be called before its words are changed. */
+  beforeChange(): void {
+    if (this.pending && this.image === null) this.image = this.words.slice();
   }
 
-  /** Number of the entry in its parent. */
-  get slot(): number {
-    return this.index % fanout;
+  /** A checkpoint begins: this is how it is to be written. */
+  take(): void {
+    assert(!this.pending);
+    this.dirty = false;
+    this.pending = true;
+  }
+
+  /** The words that the checkpoint under way writes. */
+  get frozen(): Uint32Array {
+    return this.image ?? this.words;
+  }
+
+  /** The checkpoint has written it. */
+  written(): void {
+    this.pending = false;
+    this.image = null;
   }
 }
 
-/** The dirty pages of all maps, by level, and how many pages there are. */
-export class PageLedger {
-  readonly #dirty: Page[][] = [];
-  pages = 0;
-  dirty = 0;
+export class Page extends Sheet {
+  readonly id: number;
+  readonly level: number;
+  /** Its number among the pages of its level. */
+  readonly index: number;
+  /** Epoch in which it was made. */
+  readonly birth: number;
+  /** Entries that are not nothing. */
+  used = 0;
+  /** Used since the hand of the cache passed by. */
+  touched = true;
+  /** No longer part of any map. */
+  gone = false;
+  /** Not in memory any more; whoever has it looks it up again. */
+  evicted = false;
 
-  /** Levels that have ever had a dirty page. */
-  get levels(): number {
-    return this.#dirty.length;
+  constructor(id: number, level: number, index: number, birth: number, words?: Uint32Array) {
+    super(words ?? new Uint32Array(blockWords));
+    this.id = id;
+    this.level = level;
+    this.index = index;
+    this.birth = birth;
+    if (words !== undefined) this.count();
   }
 
-  mark(page: Page): void {
-    for (let at: Page | null = page; at !== null && !at.dirty; at = at.parent) {
-      at.dirty = true;
-      this.dirty += 1;
-      if (at.parent !== null) at.parent.dirtyChildren += 1;
-      while (this.#dirty.length < at.level) this.#dirty.push([]);
-      this.#dirty[at.level - 1]!.push(at);
-    }
+  count(): void {
+    const step = this.level === 1 ? leafWords : innerWords;
+    let used = 0;
+    for (let word = 0; word < blockWords; word += step) if (this.words[word] !== 0) used += 1;
+    this.used = used;
   }
 
-  /** The page's content was given to the log. */
-  clean(page: Page): void {
-    this.#clear(page);
-    // A child that became dirty again since: the next checkpoint comes this way too.
-    if (page.dirtyChildren > 0) this.mark(page);
+  /** First and last leaf that it covers. */
+  get firstLeaf(): number {
+    return this.index * leavesBelow(this.level);
   }
 
-  /** The page is no longer part of a map. */
-  forget(page: Page): void {
-    if (page.dirty) this.#clear(page);
-    page.gone = true;
-    this.pages -= 1;
+  get lastLeaf(): number {
+    return (this.index + 1) * leavesBelow(this.level) - 1;
   }
 
-  #clear(page: Page): void {
-    page.dirty = false;
-    this.dirty -= 1;
-    if (page.parent !== null) page.parent.dirtyChildren -= 1;
-  }
-
-  /** Take over the list of dirty pages of `level`; some may have gone or be clean by now. */
-  take(level: number): Page[] {
-    return this.#dirty[level - 1]?.splice(0) ?? [];
+  /** Number of the entry for `leaf`, which lies below this inner page. */
+  slotOf(leaf: number): number {
+    return Math.floor(leaf / leavesBelow(this.level - 1)) % innerFanout;
   }
 }

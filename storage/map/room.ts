@@ -45,15 +45,21 @@ export class Room {
     return this.#writer.roomBlocks - this.#checkpointer.debtBlocks;
   }
 
-  /** Whether a writer may append `blocks`, which touch at most `pages` more pages. */
+  /** Whether a writer may append `blocks`, which change at most `pages` pages more. */
   forWriter(blocks: number, pages: number): boolean {
-    const wanted = blocks + (blocks >> 5) + 2 * pages + 4;
+    // Each in a sheet of the page table of its own, and what each ends in one of the live counts.
+    const wanted = blocks + (blocks >> 5) + 4 * pages + 4;
     return this.#blocks - this.floor * limits.segmentContentBlocks >= wanted;
   }
 
   /** Whether the cleaner may move `blocks`, each perhaps of a leaf and a parent of its own. */
   forCleaner(blocks: number): boolean {
-    return this.#blocks - 2 * limits.segmentContentBlocks >= blocks * 5 + 8;
+    return this.#blocks - 2 * limits.segmentContentBlocks >= blocks * 6 + 8;
+  }
+
+  /** Whether a removal may go on, each step of which changes a page: it gives back, so it may go far. */
+  forRemoval(): boolean {
+    return this.#blocks - 2 * limits.segmentContentBlocks >= 16;
   }
 
   /** Whether free segments are short. */

@@ -17,7 +17,12 @@ export interface BlocksStats {
   readonly checkpoints: number;
   readonly recoveryGroups: number;
   readonly recoveryBytes: number;
+  /** Blocks that any space holds, each once. */
+  readonly blocksUsed: number;
   readonly mapPages: number;
+  /** Of these in memory, and how many were read since opening. */
+  readonly mapPagesHere: number;
+  readonly mapLoads: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
   /** Reads of disk whose checksum did not match. */

@@ -13,25 +13,34 @@ import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
 import type { LogReader, Run } from '../log/reader.ts';
 import type { Scrubber } from '../log/scrub.ts';
-import { SegmentState } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
-import type { Blocks, BlockUsage, Done, StoreUsage } from './blocks.ts';
+import type { Blocks, BlockUsage, Done, Extent, StoreUsage } from './blocks.ts';
 import {
+  branchSpace,
   createSpace,
   dropSpace,
+  type Freeze,
+  freezeSpaces,
   RecordOperation,
   reserveSpace,
+  revertSpace,
   UnmapOperation,
   unknownSpace,
   WriteOperation,
 } from './changes.ts';
 import type { Checkpointer } from './checkpoint.ts';
 import type { Cleaner } from './cleaner.ts';
-import type { Content, Space } from './content.ts';
+import type { Content } from './content.ts';
+import type { Epoch } from './epochs.ts';
+import type { Difference, Images } from './images.ts';
 import type { Keeper } from './keeper.ts';
 import type { Operation, Operations } from './operations.ts';
-import { fanout, type Page } from './page.ts';
+import { leafFanout, leafOf, leafWords, type Page } from './page.ts';
+import type { Missing } from './pages.ts';
+import type { Removals } from './removals.ts';
+import { isNeeded, resizeLog } from './resize.ts';
 import type { Room } from './room.ts';
+import { difference, exclusive } from './sharing.ts';
 import type { BlocksStats } from './stats.ts';
 
 export interface StoreParts {
@@ -46,14 +55,15 @@ export interface StoreParts {
   readonly keeper: Keeper;
   readonly conditioner: Conditioner;
   readonly scrubber: Scrubber;
+  readonly removals: Removals;
+  /** Pages have come for what waits for them. */
+  readonly pump: () => void;
   readonly recovery: { readonly groups: number; readonly bytes: number };
 }
 
-export class LogStore implements Blocks {
+export class LogStore implements Blocks, Images {
   readonly #parts: StoreParts;
   #closing = false;
-  /** Walks of dropped spaces under way. */
-  readonly #walks = new Set<Promise<void>>();
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
@@ -78,28 +88,88 @@ export class LogStore implements Blocks {
   }
 
   async drop(ref: number): Promise<void> {
-    let walk: Promise<void> = Promise.resolve();
+    let removed: Promise<void> = Promise.resolve();
     await this.#record(
-      dropSpace(this.#parts, ref, (steps) => {
-        walk = this.#walk(steps);
+      dropSpace(this.#parts, ref, (epoch) => {
+        removed = this.#parts.removals.add(epoch);
       }),
     );
-    await walk;
+    await removed;
+  }
+
+  async snapshot(pairs: readonly Freeze[]): Promise<void> {
+    await this.#record(freezeSpaces(this.#parts, pairs));
+  }
+
+  async clone(from: number, ref: number, reserved: number): Promise<void> {
+    checkCount(reserved);
+    await this.#record(branchSpace(this.#parts, from, ref, reserved));
+  }
+
+  async revert(ref: number, from: number): Promise<void> {
+    let removed: Promise<void> = Promise.resolve();
+    await this.#record(
+      revertSpace(this.#parts, ref, from, (epoch) => {
+        removed = this.#parts.removals.add(epoch);
+      }),
+    );
+    await removed;
+  }
+
+  isFrozen(ref: number): boolean {
+    return this.#space(ref).state === 'frozen';
+  }
+
+  async exclusive(refs: readonly number[]): Promise<number> {
+    const { content, clock } = this.#parts;
+    const steps = exclusive(content, new Set(refs.map((ref) => this.#space(ref))));
+    for (;;) {
+      const { value, done } = steps.next();
+      if (done) return value;
+      if (value === 'turn') await new Promise<void>((resolve) => clock.soon(resolve));
+      else await content.pages.load(value);
+    }
+  }
+
+  async difference(a: number, b: number, block: number, count: number): Promise<Difference> {
+    checkRange(block, count);
+    const { content } = this.#parts;
+    return await this.#looked(() => {
+      return difference(content, this.#space(a), this.#space(b), block, count);
+    });
+  }
+
+  /** Look until no page is missing. */
+  async #looked<T>(look: () => T | undefined): Promise<T> {
+    const { pages, trees } = this.#parts.content;
+    for (;;) {
+      const found = look();
+      if (found !== undefined) return found;
+      await pages.load(trees.wanted);
+    }
+  }
+
+  #space(ref: number): Epoch {
+    const epoch = this.#parts.content.space(ref);
+    if (epoch === undefined) throw unknownSpace(ref);
+    return epoch;
   }
 
   refs(): readonly number[] {
-    return [...this.#parts.content.spaces.keys()];
+    return [...this.#parts.content.epochs.byRef.keys()];
   }
 
   readNow(ref: number, block: number, count: number, into: Uint8Array, at: number): boolean {
-    const space = this.#parts.content.spaces.get(ref);
-    if (space === undefined) return false;
-    const { reader, writer } = this.#parts;
+    const { reader, writer, content } = this.#parts;
+    const epoch = content.space(ref);
+    if (epoch === undefined) return false;
     for (let index = 0; index < count; index += 1) {
       const to = at + index * limits.blockBytes;
-      const address = addressOf(space, block + index);
+      const leaf = content.trees.leaf(epoch, leafOf(block + index));
+      if (leaf === undefined) return false;
+      const address = leaf === null ? 0 : leaf.words[((block + index) % leafFanout) * leafWords]!;
       if (address === 0) {
-        if (space.unmappedIn > writer.committed) return false;
+        if (epoch.unmappedIn > writer.committed) return false;
         into.fill(0, to, to + limits.blockBytes);
       } else if (!writer.durableAt(address) || !reader.copy(address, into, to)) return false;
     }
@@ -107,44 +177,72 @@ export class LogStore implements Blocks {
   }
 
   read(ref: number, block: number, count: number, into: Uint8Array, at: number, done: Done): void {
-    const space = this.#parts.content.spaces.get(ref);
-    if (space === undefined) {
-      done.complete(unknownSpace(ref));
+    const whole = new WholeRead(done);
+    this.#read({ ref, block, count, into, at }, 0, whole);
+    whole.started();
+  }
+
+  /** Read from number `index` of the blocks on; where a page of the map is missing, later. */
+  #read(wanted: WantedBlocks, from: number, whole: WholeRead): void {
+    const { reader, writer, content } = this.#parts;
+    const { ref, block, count, into, at } = wanted;
+    const epoch = content.space(ref);
+    if (epoch === undefined) {
+      whole.part().complete(unknownSpace(ref));
       return;
     }
-    const { reader, writer } = this.#parts;
-    const whole = new WholeRead(done);
-    let index = 0;
+    let index = from;
     while (index < count) {
       const to = at + index * limits.blockBytes;
-      const address = addressOf(space, block + index);
+      const leaf = content.trees.leaf(epoch, leafOf(block + index));
+      if (leaf === undefined) {
+        this.#readLater(wanted, index, whole, content.trees.wanted);
+        return;
+      }
+      const address = leaf === null ? 0 : leaf.words[((block + index) % leafFanout) * leafWords]!;
       if (address === 0) {
         into.fill(0, to, to + limits.blockBytes);
-        if (space.unmappedIn > writer.committed) writer.awaitGroup(space.unmappedIn, whole.part());
+        if (epoch.unmappedIn > writer.committed) writer.awaitGroup(epoch.unmappedIn, whole.part());
       } else if (reader.copy(address, into, to)) {
         if (!writer.durableAt(address)) writer.awaitAt(address, whole.part());
       } else {
-        const run = this.#run(space, block + index, count - index, address);
+        const run = this.#run(leaf!.words, block + index, count - index, address);
         reader.read(run, into, to, whole.part());
         index += run.crcs.length;
         continue;
       }
       index += 1;
     }
-    whole.started();
   }
 
-  /** The blocks from `block` on that one disk call can read. */
-  #run(space: Space, block: number, count: number, address: number): Run {
+  #readLater(wanted: WantedBlocks, index: number, whole: WholeRead, missing: Missing): void {
+    const rest = whole.part();
+    this.#parts.content.pages.load(missing).then(
+      () => {
+        this.#read(wanted, index, whole);
+        rest.complete(null);
+      },
+      (reason: unknown) => {
+        const known = reason instanceof StorageError;
+        const error = known ? reason : new StorageError('MEDIUM_ERROR', 'the map cannot be read');
+        rest.complete(error);
+      },
+    );
+  }
+
+  /** The blocks of one leaf from `block` on that one disk call can read. */
+  #run(words: Uint32Array, block: number, count: number, address: number): Run {
+    const epochs: number[] = [];
     const crcs: number[] = [];
-    const max = Math.min(count, limits.readRunBlocks);
+    const first = block % leafFanout;
+    const max = Math.min(count, limits.readRunBlocks, leafFanout - first);
     for (let index = 0; index < max; index += 1) {
-      const leaf = space.tree.leaf(block + index);
-      const word = ((block + index) % fanout) * 2;
-      if (leaf === null || leaf.words[word] !== address + index) break;
-      crcs.push(leaf.words[word + 1]!);
+      const word = (first + index) * leafWords;
+      if (words[word] !== address + index) break;
+      epochs.push(words[word + 1]!);
+      crcs.push(words[word + 2]!);
     }
-    return { ref: space.ref, block, address, crcs };
+    return { block, address, epochs, crcs };
   }
 
   write(ref: number, block: number, data: Uint8Array, done: Done): void {
@@ -160,6 +258,7 @@ export class LogStore implements Blocks {
   flush(done: Done): void {
     const { writer } = this.#parts;
     this.#push({
+      prefetch() {},
       step() {
         writer.await(done);
         writer.kick();
@@ -170,33 +269,40 @@ export class LogStore implements Blocks {
     });
   }
 
-  extent(ref: number, block: number, count: number): { mapped: boolean; count: number } {
+  async extent(ref: number, block: number, count: number): Promise<Extent> {
     checkRange(block, count);
-    const space = this.#parts.content.spaces.get(ref);
-    if (space === undefined) return { mapped: false, count };
-    if (addressOf(space, block) === 0) {
-      for (const leaf of space.tree.leaves(block, count)) {
-        const found = firstWhere(leaf, block, block + count, true);
-        if (found >= 0) return { mapped: false, count: found - block };
-      }
-      return { mapped: false, count };
-    }
-    let at = block;
+    return await this.#looked(() => this.extentNow(ref, block, count) ?? undefined);
+  }
+
+  extentNow(ref: number, block: number, count: number): Extent | null {
+    checkRange(block, count);
+    const { content } = this.#parts;
+    const { trees } = content;
+    const epoch = content.space(ref);
+    if (epoch === undefined) return { mapped: false, count };
     const end = block + count;
-    while (at < end) {
-      const leaf = space.tree.leaf(at);
-      if (leaf === null) break;
-      const found = firstWhere(leaf, at, end, false);
-      at = found >= 0 ? found : Math.min(end, (leaf.index + 1) * fanout);
-      if (found >= 0) break;
+    const first = trees.next(epoch, leafOf(block), leafOf(end - 1));
+    if (first === undefined) return null;
+    if (first === null) return { mapped: false, count };
+    const mapped = isMapped(first, block);
+    let at = sameUntil(first, block, end, mapped);
+    // On into the leaves behind it, as far as they are in memory.
+    for (let looked = 0; at < end && at % leafFanout === 0; looked += 1) {
+      const leaf = trees.next(epoch, leafOf(at), leafOf(end - 1));
+      if (leaf === undefined || looked === limits.leavesPerTurn) break;
+      if (leaf === null) {
+        if (!mapped) at = end;
+        break;
+      }
+      if (isMapped(leaf, at) !== mapped) break;
+      at = sameUntil(leaf, at, end, mapped);
     }
-    return { mapped: true, count: at - block };
+    return { mapped, count: at - block };
   }
 
   usage(ref: number): BlockUsage {
-    const space = this.#parts.content.spaces.get(ref);
-    if (space === undefined) throw unknownSpace(ref);
-    return { mapped: space.share.mapped, reserved: space.share.reserved };
+    const { mapped, reserved } = this.#space(ref);
+    return { mapped, reserved };
   }
 
   total(): StoreUsage {
@@ -208,34 +314,23 @@ export class LogStore implements Blocks {
   }
 
   resize(bytes: number): void {
-    const { segments, account } = this.#parts.content;
-    const before = segments.count;
-    const count = Math.floor(bytes / limits.segmentBytes) - 1;
-    if (count === before) return;
-    if (!account.resize(count)) {
-      throw new StorageError('NO_SPACE', 'what the store holds and has promised would not fit');
-    }
-    if (!segments.resize(count)) {
-      account.resize(before);
-      throw new StorageError('NO_SPACE', 'the log has been where the store would end');
-    }
+    resizeLog(this.#parts.content, bytes);
     this.#parts.operations.pump();
   }
 
   needs(segment: number): boolean {
-    const { segments } = this.#parts.content;
-    return segment <= segments.count && segments.state(segment) !== SegmentState.free;
+    return isNeeded(this.#parts.content, segment);
   }
 
   /** After a failure of the disk it rejects with DISK_FAILED: no last checkpoint was written. */
   async close(): Promise<void> {
     assert(!this.#closing, 'a store is closed once');
     this.#closing = true;
-    const { operations, keeper, conditioner, writer } = this.#parts;
+    const { operations, keeper, conditioner, removals, writer } = this.#parts;
     await operations.idle();
     await this.#parts.scrubber.stop();
     await conditioner.stop();
-    await Promise.all(this.#walks);
+    await removals.stop();
     if (writer.failure !== null) throw writer.failure;
     await writer.durable();
     await keeper.stop();
@@ -258,7 +353,10 @@ export class LogStore implements Blocks {
       checkpoints: checkpointer.count,
       recoveryGroups: recovery.groups,
       recoveryBytes: recovery.bytes,
-      mapPages: content.pages.pages,
+      blocksUsed: content.account.physical,
+      mapPages: content.pages.table.used,
+      mapPagesHere: content.pages.count,
+      mapLoads: content.pages.loads,
       cacheHits: reader.cache.hits,
       cacheMisses: reader.cache.misses,
       badBlocks: reader.badBlocks + cleaner.badBlocks,
@@ -283,24 +381,14 @@ export class LogStore implements Blocks {
       this.#push(new RecordOperation(this.#parts, decide, done));
     });
   }
+}
 
-  /** Draw the iterator in turns. */
-  #walk(steps: Generator<void>): Promise<void> {
-    const { clock, operations } = this.#parts;
-    const walk = (async () => {
-      for (;;) {
-        for (let step = 0; step < limits.leavesPerTurn; step += 1) {
-          if (steps.next().done) return;
-        }
-        await new Promise<void>((resolve) => clock.soon(resolve));
-      }
-    })();
-    this.#walks.add(walk);
-    return walk.finally(() => {
-      this.#walks.delete(walk);
-      operations.pump();
-    });
-  }
+interface WantedBlocks {
+  readonly ref: number;
+  readonly block: number;
+  readonly count: number;
+  readonly into: Uint8Array;
+  readonly at: number;
 }
 
 /** A read of several parts: told once, when the last has ended, with the first error. */
@@ -329,19 +417,18 @@ class WholeRead {
   }
 }
 
-function addressOf(space: Space, block: number): number {
-  const leaf = space.tree.leaf(block);
-  return leaf === null ? 0 : leaf.words[(block % fanout) * 2]!;
+/** `leaf` is the first at or behind the one that has `block`. */
+function isMapped(leaf: Page, block: number): boolean {
+  return leaf.index === leafOf(block) && leaf.words[(block % leafFanout) * leafWords] !== 0;
 }
 
-/** First block of `leaf` in [first, end) that is mapped, or is not; -1: none. */
-function firstWhere(leaf: Page, first: number, end: number, mapped: boolean): number {
-  const base = leaf.index * fanout;
-  const to = Math.min(end - base, fanout);
-  for (let slot = Math.max(first - base, 0); slot < to; slot += 1) {
-    if ((leaf.words[slot * 2] !== 0) === mapped) return base + slot;
-  }
-  return -1;
+/** The first block behind `block` in `leaf`, or its end, that is not as said; at most `end`. */
+function sameUntil(leaf: Page, block: number, end: number, mapped: boolean): number {
+  const base = leaf.index * leafFanout;
+  let at = Math.max(block, base);
+  const to = Math.min(end, base + leafFanout);
+  while (at < to && (leaf.words[(at - base) * leafWords] !== 0) === mapped) at += 1;
+  return at;
 }
 
 function checkCount(blocks: number): void {

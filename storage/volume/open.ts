@@ -17,7 +17,7 @@ import { Join } from './join.ts';
 import { limits } from './limits.ts';
 import { type Lock, RangeLocks } from './locks.ts';
 import { SealedBlocks } from './sealed-blocks.ts';
-import type { DiskRecord, Volume, VolumeListener } from './volume.ts';
+import type { Allocation, DiskRecord, Volume, VolumeListener } from './volume.ts';
 import { type SpaceMaker, WholeWrite, type WriteHost } from './writes.ts';
 
 const zeroes = new Uint8Array(limits.zeroPieceBytes);
@@ -334,10 +334,19 @@ export class OpenVolume implements Volume, WriteHost {
   /** Part of one block becomes zeros; a hole is zeros already and stays a hole. */
   #zeroPart(offset: number, length: number, done: Done): void {
     const block = firstBlock(offset);
-    const hole = (): boolean => !this.blocks.extent(this.ref, block, 1).mapped;
-    if (!this.locks.overlaps(block, block) && hole()) {
-      done.complete(null);
-      return;
+    if (!this.locks.overlaps(block, block)) {
+      const extent = this.blocks.extentNow(this.ref, block, 1);
+      if (extent === null) {
+        const again = (): void => this.#zeroPart(offset, length, done);
+        this.locate(offset, length, {
+          complete: (error) => (error === null ? again() : done.complete(error)),
+        });
+        return;
+      }
+      if (!extent.mapped) {
+        done.complete(null);
+        return;
+      }
     }
     this.#writePart(offset, zeroes.subarray(0, length), done);
   }
@@ -386,14 +395,28 @@ export class OpenVolume implements Volume, WriteHost {
     pump();
   }
 
-  allocation(offset: number, length: number): { mapped: boolean; length: number } {
+  allocation(offset: number, length: number): Allocation | null {
     const { reserved } = this.#record;
     if (reserved || this.#ended || length === 0) return { mapped: reserved, length };
     const first = firstBlock(offset);
     const count = lastBlock(offset + length) - first + 1;
-    const extent = this.blocks.extent(this.ref, first, count);
+    const extent = this.blocks.extentNow(this.ref, first, count);
+    if (extent === null) return null;
     const reach = (first + extent.count) * blockBytes - offset;
     return { mapped: extent.mapped, length: Math.min(length, reach) };
+  }
+
+  locate(offset: number, length: number, done: Done): void {
+    if (this.#refused(offset, length, done)) return;
+    const first = firstBlock(offset);
+    const count = lastBlock(offset + length) - first + 1;
+    this.blocks.extent(this.ref, first, count).then(
+      () => done.complete(null),
+      (reason: unknown) => {
+        const known = reason instanceof StorageError;
+        done.complete(known ? reason : new StorageError('MEDIUM_ERROR', 'the map cannot be read'));
+      },
+    );
   }
 }
 

@@ -17,6 +17,7 @@ import {
   type BlockUsage,
   blockBytes,
   type Done,
+  type Extent,
   type StoreUsage,
 } from '../map/blocks.ts';
 
@@ -91,8 +92,12 @@ export class SealedBlocks implements Blocks {
     this.#blocks.flush(done);
   }
 
-  extent(ref: number, block: number, count: number): { mapped: boolean; count: number } {
+  extent(ref: number, block: number, count: number): Promise<Extent> {
     return this.#blocks.extent(ref, block, count);
+  }
+
+  extentNow(ref: number, block: number, count: number): Extent | null {
+    return this.#blocks.extentNow(ref, block, count);
   }
 
   usage(ref: number): BlockUsage {

@@ -17,7 +17,7 @@ export async function trim(
   const { blocks, clock } = ports;
   let looked = 0;
   for (let at = from; at < to; ) {
-    const extent = blocks.extent(ref, at, to - at);
+    const extent = await blocks.extent(ref, at, to - at);
     const count = extent.mapped ? Math.min(extent.count, limits.unmapPieceBlocks) : extent.count;
     if (extent.mapped) await unmapped(blocks, ref, at, count);
     at += count;

@@ -38,6 +38,12 @@ export interface VolumeListener {
   changed(change: 'size' | 'removed'): void;
 }
 
+export interface Allocation {
+  readonly mapped: boolean;
+  /** Bytes for which that holds. */
+  readonly length: number;
+}
+
 export interface Volume {
   readonly record: DiskRecord;
 
@@ -54,7 +60,12 @@ export interface Volume {
   writeZeroes(offset: number, length: number, mayUnmap: boolean, done: Done): void;
   /** MISCOMPARE with the first differing byte's offset in `error.offset`. Atomic. */
   compareAndWrite(offset: number, compare: Uint8Array, write: Uint8Array, done: Done): void;
-  /** Whether the block at `offset` is mapped and for how many bytes (at most `length`) it holds. */
-  allocation(offset: number, length: number): { mapped: boolean; length: number };
+  /**
+   * Whether the block at `offset` is mapped and for how many bytes (at most `length`) that holds; null: that
+   * has to be looked up first, by `locate`.
+   */
+  allocation(offset: number, length: number): Allocation | null;
+  /** `allocation` at `offset` answers once this is done. MEDIUM_ERROR. */
+  locate(offset: number, length: number, done: Done): void;
   listen(listener: VolumeListener): () => void;
 }

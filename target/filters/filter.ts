@@ -111,8 +111,13 @@ export class Filter implements BlockDevice, Whole {
     this.next.compareAndWrite(offset, compare, write, done);
   }
 
-  allocation(offset: number, length: number): DeviceAllocation {
+  allocation(offset: number, length: number): DeviceAllocation | null {
     return this.next.allocation(offset, length);
+  }
+
+  locate(offset: number, length: number, done: Completion): void {
+    if (this.next.locate === undefined) done.complete(null);
+    else this.next.locate(offset, length, done);
   }
 
   provisioning(): DeviceProvisioning | null {

@@ -9,7 +9,9 @@
  *   13  LBPPBE (3:0)                                   1 deallocated, reserved (3)
  *   14  LBPME (7) LBPRZ (6) LOWEST ALIGNED LBA = 0
  */
+import { strict as assert } from 'node:assert';
 import { putU32, putU64, u8, u16, u32, u64 } from './bytes.ts';
+import { Job } from './job.ts';
 import { scsiLimits } from './limits.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import { Opcode } from './opcode.ts';
@@ -51,39 +53,67 @@ interface Extent {
 }
 
 export function lbaStatus(unit: LogicalUnit, task: Task): void {
-  const allocationLength = u32(task.cdb, 10);
-  // As many descriptors as are asked for, at least one: the length field tells of what is there.
-  const room = Math.max(1, Math.ceil((allocationLength - 8) / 16));
-  const extents = collect(unit, u64(task.cdb, 2), Math.min(room, scsiLimits.lbaStatusDescriptors));
-  const out = new Uint8Array(8 + extents.length * 16);
-  putU32(out, 0, out.length - 4);
-  extents.forEach((extent, i) => {
-    const at = 8 + i * 16;
-    putU64(out, at, extent.lba);
-    putU32(out, at + 8, extent.blocks);
-    out[at + 12] = extent.mapped ? 0 : 1;
-  });
-  answer(task, out, allocationLength);
-  task.finish();
+  new LbaStatus(unit, task).begin();
 }
 
 /** Neighbours of one state are merged, within `limits.lbaStatusCalls` questions to the device. */
-function collect(unit: LogicalUnit, first: number, most: number): Extent[] {
-  const { device } = unit;
-  const { sectorBytes, sectors } = device;
-  const extents: Extent[] = [];
-  let lba = first;
-  for (let calls = 0; lba < sectors && calls < scsiLimits.lbaStatusCalls; calls++) {
-    const left = Math.min(sectors - lba, 0xffffffff);
-    const { mapped, length } = device.allocation(lba * sectorBytes, left * sectorBytes);
-    const blocks = Math.min(left, Math.max(1, Math.floor(length / sectorBytes)));
-    const last = extents.at(-1);
-    if (last && last.mapped === mapped && last.blocks + blocks <= 0xffffffff) last.blocks += blocks;
-    else if (extents.length === most) break;
-    else extents.push({ lba, blocks, mapped });
-    lba += blocks;
+class LbaStatus extends Job {
+  readonly #extents: Extent[] = [];
+  readonly #most: number;
+  #lba: number;
+  #calls = 0;
+
+  constructor(unit: LogicalUnit, task: Task) {
+    super(unit, task);
+    this.#lba = u64(task.cdb, 2);
+    // As many descriptors as are asked for, at least one: the length field tells of what is there.
+    const room = Math.max(1, Math.ceil((u32(task.cdb, 10) - 8) / 16));
+    this.#most = Math.min(room, scsiLimits.lbaStatusDescriptors);
   }
-  return extents;
+
+  protected step(): boolean {
+    const { device } = this.unit;
+    const { sectorBytes, sectors } = device;
+    while (this.#lba < sectors && this.#calls < scsiLimits.lbaStatusCalls) {
+      this.#calls += 1;
+      const left = Math.min(sectors - this.#lba, 0xffffffff);
+      const [offset, bytes] = [this.#lba * sectorBytes, left * sectorBytes];
+      const found = device.allocation(offset, bytes);
+      if (found === null) {
+        assert(device.locate, 'what answers null can look it up');
+        device.locate(offset, bytes, this);
+        return true;
+      }
+      const blocks = Math.min(left, Math.max(1, Math.floor(found.length / sectorBytes)));
+      if (!this.#add(blocks, found.mapped)) break;
+    }
+    this.#answer();
+    return false;
+  }
+
+  protected stepped(): void {}
+
+  /** False: there is no room for one more. */
+  #add(blocks: number, mapped: boolean): boolean {
+    const last = this.#extents.at(-1);
+    if (last && last.mapped === mapped && last.blocks + blocks <= 0xffffffff) last.blocks += blocks;
+    else if (this.#extents.length === this.#most) return false;
+    else this.#extents.push({ lba: this.#lba, blocks, mapped });
+    this.#lba += blocks;
+    return true;
+  }
+
+  #answer(): void {
+    const out = new Uint8Array(8 + this.#extents.length * 16);
+    putU32(out, 0, out.length - 4);
+    this.#extents.forEach((extent, i) => {
+      const at = 8 + i * 16;
+      putU64(out, at, extent.lba);
+      putU32(out, at + 8, extent.blocks);
+      out[at + 12] = extent.mapped ? 0 : 1;
+    });
+    answer(this.task, out, u32(this.task.cdb, 10));
+  }
 }
 
 /** Both lists are empty; the format asked for is echoed. */

@@ -46,6 +46,8 @@ export class CopyJob extends Job {
   #lead = 0;
   /** The call under way ends a piece: it writes. */
   #writing = false;
+  /** The call under way only looks for what is allocated. */
+  #locating = false;
   /** Of the call under way. */
   #visit: Visit | null = null;
   /** Breaks of the units of each segment before the copy began. */
@@ -96,7 +98,9 @@ export class CopyJob extends Job {
     if (this.#length === 0) {
       if (!this.goesOn()) return false;
       this.#length = pieceOf(segment, segment.bytes - this.#done);
-      if (this.#isHole(segment)) {
+      const hole = this.#isHole(segment);
+      if (hole === null) return true;
+      if (hole) {
         this.#enter(segment);
         device.writeZeroes(
           segment.to + this.#at(segment),
@@ -182,8 +186,8 @@ export class CopyJob extends Job {
     return backwards ? segment.bytes - this.#done - this.#length : this.#done;
   }
 
-  /** Whether nothing of the piece is allocated at its source. */
-  #isHole(segment: CopySegment): boolean {
+  /** Whether nothing of the piece is allocated at its source; null: the device is asked to look that up. */
+  #isHole(segment: CopySegment): boolean | null {
     if (segment.source === null) return true;
     const { device } = segment.source;
     if (!device.capabilities.thin) return false;
@@ -192,14 +196,32 @@ export class CopyJob extends Job {
       const part = partOf(segment, this.#at(segment) + seen, this.#length - seen);
       if (part === null) return true;
       const whole = wholeSectors(part, device.sectorBytes);
-      const { mapped, length } = device.allocation(whole.from, whole.bytes);
+      const found = device.allocation(whole.from, whole.bytes);
+      if (found === null) {
+        this.#locate(segment.source, whole);
+        return null;
+      }
+      const { mapped, length } = found;
       if (mapped || length < whole.bytes) return false;
       seen += part.bytes;
     }
     return true;
   }
 
+  #locate(source: LogicalUnit, { from, bytes }: Extent): void {
+    assert(source.device.locate, 'what answers null can look it up');
+    this.#length = 0;
+    this.#locating = true;
+    this.#visit = source.visits.enter();
+    source.device.locate(from, bytes, this);
+  }
+
   protected stepped(): void {
+    if (this.#locating) {
+      this.#locating = false;
+      this.#leave();
+      return;
+    }
     if (!this.#writing) {
       this.#leave();
       this.#gather();
@@ -231,6 +253,7 @@ export class CopyJob extends Job {
 
   /** SPC-4 6.4.6.3: a device's failure is told as the failure of the copy. BUSY is passed on. */
   protected override recovered(error: DeviceError): boolean {
+    this.#locating = false;
     this.#leave();
     if (error.code === DeviceErrorCode.busy) return false;
     const code =

@@ -166,8 +166,14 @@ export interface BlockDevice {
    */
   compareAndWrite(offset: number, compare: Uint8Array, write: Uint8Array, done: Completion): void;
 
-  /** Whether storage is allocated at `offset`, and how far that holds (GET LBA STATUS). */
-  allocation(offset: number, length: number): DeviceAllocation;
+  /**
+   * Whether storage is allocated at `offset`, and how far that holds (GET LBA STATUS). Null: that has to be
+   * looked up by `locate`, which the device then has, and asked again.
+   */
+  allocation(offset: number, length: number): DeviceAllocation | null;
+
+  /** Completes when `allocation` at `offset` can answer. */
+  locate?(offset: number, length: number, done: Completion): void;
 
   /** Null or absent: nothing is known of it, and there are no thresholds. */
   provisioning?(): DeviceProvisioning | null;

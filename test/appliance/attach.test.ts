@@ -53,6 +53,9 @@ class HeldVolume implements Volume {
     this.held.push(done);
   }
   allocation = () => ({ mapped: true, length: 4096 });
+  locate(_offset: number, _length: number, done: Done): void {
+    this.held.push(done);
+  }
   listen(listener: VolumeListener): () => void {
     this.listener = listener;
     return () => {

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { SimClock } from '../sim/clock.ts';
 import { check, record } from '../sim/crash-points.ts';
 import { SimDisk } from '../sim/disk.ts';
+import { ImagesLoad } from '../sim/images-load.ts';
 import { SimRandom } from '../sim/random.ts';
 import { stamped, stampOf } from '../sim/store-history.ts';
 import { type Software, smallStore } from '../sim/store-load.ts';
@@ -86,15 +87,28 @@ const finders: Readonly<Record<string, Finder>> = {
     segments.born(here);
     segments.born(there);
     segments.settleAtOpen(new Set([1, 2]), 20);
-    segments.beginCheckpoint();
+    segments.beginCheckpoint([]);
     segments.dies(here);
     segments.dies(there, true);
     segments.completeCheckpoint();
     const after = free();
-    segments.beginCheckpoint();
+    segments.beginCheckpoint([]);
     segments.completeCheckpoint();
     const both = `${after} then ${free()}`;
     return both === '2 then 1,2' ? null : `free were ${both}`;
+  },
+
+  /** Snapshots, clones, rollbacks and removals against a model. */
+  async images(software) {
+    for (const seed of [1, 2, 3]) {
+      const load = new ImagesLoad({ seed, operations: 400, software });
+      const found = await load.run().then(
+        () => null,
+        (error: Error) => error.message,
+      );
+      if (found !== null) return found;
+    }
+    return null;
   },
 
   'stale groups': staleGroups,

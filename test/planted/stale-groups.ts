@@ -13,7 +13,7 @@ const size = 16 * 1024 * 1024;
 
 /** What changed by itself, or null. */
 export async function staleGroups(software: Software): Promise<string | null> {
-  for (let filler = 0; filler < 4; filler += 1) {
+  for (let filler = 0; filler < 12; filler += 1) {
     const wrong = await once(software, filler);
     if (wrong !== null) return wrong;
   }

@@ -59,8 +59,8 @@ export const faults: readonly Fault[] = [
     replace: [
       {
         file: 'log/reader.ts',
-        from: 'identitySum(head, block % 2 ** 32, ref, 0)) === crc;',
-        to: 'identitySum(head, block % 2 ** 32, ref, 0)) >= 0 || crc === 0;',
+        from: 'blockIdentity(block, epoch)) === crc;',
+        to: 'blockIdentity(block, epoch)) >= 0 || crc === 0;',
       },
     ],
   },
@@ -111,23 +111,19 @@ export const faults: readonly Fault[] = [
     name: 'the cleaner moves a block that was overwritten',
     finder: 'crash',
     replace: [
-      {
-        file: 'map/cleaner.ts',
-        from: 'if (leaf === null || leaf.words[word] !== address) return;',
-        to: 'if (leaf === null || leaf.words[word] === 0) return;',
-      },
-      {
-        file: 'map/cleaner.ts',
-        from: 'if (!matches(ref, block, leaf.words[word + 1]!, data, 0)) {',
-        to: 'if (data.length === 0) {',
-      },
+      { file: 'map/seers.ts', from: 'leafWords] !== this.#address', to: 'leafWords] === 0' },
+      { file: 'map/content.ts', from: '      assert.equal(leaf.words[word], from);\n', to: '' },
     ],
   },
   {
     name: 'recovery leaves unmapped blocks mapped',
     finder: 'crash',
     replace: [
-      { file: 'map/content.ts', from: 'entry.kind === EntryKind.unmap', to: 'entry.count < 0' },
+      {
+        file: 'map/content.ts',
+        from: '        this.#replayUnmap(known(epoch, ref), block, count);\n',
+        to: '',
+      },
     ],
   },
   {
@@ -135,9 +131,124 @@ export const faults: readonly Fault[] = [
     finder: 'crash',
     replace: [
       {
+        file: 'map/pages.ts',
+        from: '    if (page.dirty) return;\n    page.dirty = true;',
+        to: '    if (page.dirty || page.pending) return;\n    page.dirty = true;',
+      },
+    ],
+  },
+  {
+    name: 'a checkpoint has what was changed after it began',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/page.ts',
+        from: 'if (this.pending && this.image === null) this.image',
+        to: 'if (this.pending && this.words.length === 0) this.image',
+      },
+    ],
+  },
+  {
+    name: 'a page that a snapshot sees is changed in place',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/trees.ts',
+        from: '      if (this.#epochs.alone(epoch, shared.birth, shared.lastLeaf)) return shared;\n',
+        to: '      if (shared.level === 1) return shared;\n',
+      },
+    ],
+  },
+  {
+    name: 'what a snapshot sees is given back when the disk overwrites it',
+    finder: 'images',
+    replace: [
+      {
         file: 'map/content.ts',
-        from: '    if (!leaf.dirty) this.pages.mark(leaf);\n',
-        to: '    if (leaf.address === 0) this.pages.mark(leaf);\n',
+        from: 'if (seer === null || birth > seer.number) {',
+        to: 'if (seer === null || birth >= seer.number) {',
+      },
+    ],
+  },
+  {
+    name: 'a removal gives back what the next epoch sees',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/removals.ts',
+        from: '      if (other?.words[word] !== address) content.died(address);\n',
+        to: '      if (other !== undefined) content.died(address);\n',
+      },
+    ],
+  },
+  {
+    name: 'a removal gives back what an epoch before sees',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/removals.ts',
+        from: '      if (address === 0 || page.words[word + 1]! <= floor) continue;\n',
+        to: '      if (address === 0 || page.words[word + 1]! < floor) continue;\n',
+      },
+    ],
+  },
+  {
+    name: 'a removal passes over the last leaves',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/removals.ts',
+        from: '    if (page.birth <= this.floor || other?.id === id) {\n      epoch.cursor',
+        to: '    if (page.birth <= this.floor || other?.id === id || index > 3) {\n      epoch.cursor',
+      },
+    ],
+  },
+  {
+    name: 'a ghost keeps what none of its clones sees any more',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/content.ts',
+        from: '        this.loosened(seer, leaf);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'the cleaner tells only one of those who share a block',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/seers.ts',
+        from: 'return search.line(start, birth) ? [...search.found] : null;',
+        to: 'return search.line(start, birth) ? [...search.found].slice(0, 1) : null;',
+      },
+    ],
+  },
+  {
+    name: 'a clone is not looked for by the cleaner',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/seers.ts',
+        from: '      if (branch.fromEpoch < first || branch.fromEpoch >= until) continue;\n',
+        to: '      if (branch.fromEpoch <= first || branch.fromEpoch >= until) continue;\n',
+      },
+    ],
+  },
+  {
+    name: 'live counts miss the pages that a checkpoint moves',
+    finder: 'images',
+    replace: [{ file: 'map/checkpoint.ts', from: '    live.move(before, address);\n', to: '' }],
+  },
+  {
+    name: 'a free page id is given out twice',
+    finder: 'images',
+    replace: [
+      {
+        file: 'map/page-table.ts',
+        from: '      this.freeHead = next;\n',
+        to: '      void next;\n',
       },
     ],
   },

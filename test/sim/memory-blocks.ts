@@ -9,6 +9,7 @@ import {
   type BlockUsage,
   blockBytes,
   type Done,
+  type Extent,
   type StoreUsage,
 } from '#storage/map/blocks.ts';
 import type { SeededRandom } from '#test/kit/random.ts';
@@ -130,7 +131,11 @@ export class MemoryBlocks implements Blocks {
     });
   }
 
-  extent(ref: number, block: number, count: number): { mapped: boolean; count: number } {
+  async extent(ref: number, block: number, count: number): Promise<Extent> {
+    return this.extentNow(ref, block, count);
+  }
+
+  extentNow(ref: number, block: number, count: number): Extent {
     const { content } = this.#space(ref);
     const mapped = content.has(block);
     let reach = 1;

@@ -1,17 +1,19 @@
 /** A store on a simulated disk, with calls as promises, for tests of single promises. */
 import type { StorageError } from '../../storage/base/errors.ts';
 import type { BlocksOptions, Store } from '../../storage/map/open.ts';
-import { formatBlocks, openBlocks } from '../../storage/map/open.ts';
+import * as ours from '../../storage/map/open.ts';
 import { SimClock } from './clock.ts';
 import { type Image, SimDisk } from './disk.ts';
 import { SimRandom } from './random.ts';
 import { stamped, stampOf } from './store-history.ts';
-import { smallStore } from './store-load.ts';
+import { type Software, smallStore } from './store-load.ts';
 
 export class SmallStore {
   readonly clock = new SimClock();
   readonly random: SimRandom;
   readonly disk: SimDisk;
+  /** Ours, or a copy with a fault planted. */
+  software: Software = ours;
   #store: Store | null = null;
 
   constructor(size: number, seed = 1, image?: Image, slowMs = 2) {
@@ -26,22 +28,34 @@ export class SmallStore {
 
   async format(): Promise<void> {
     const { random } = this;
-    await this.clock.until(formatBlocks(this.disk, { storeId: random.bytes(16), random }));
+    await this.clock.until(
+      this.software.formatBlocks(this.disk, { storeId: random.bytes(16), random }),
+    );
   }
 
   async open(options: BlocksOptions = smallStore): Promise<Store> {
     const { clock, random, disk } = this;
-    this.#store = await clock.until(openBlocks({ disk, clock, random }, options));
+    this.#store = await clock.until(this.software.openBlocks({ disk, clock, random }, options));
     return this.#store;
   }
 
   /** Runs on a copy of what is durable now. */
   again(): SmallStore {
-    return new SmallStore(this.disk.size, 2, this.disk.crash('drop'));
+    const again = new SmallStore(this.disk.size, 2, this.disk.crash('drop'));
+    again.software = this.software;
+    return again;
   }
 
   until<T>(promise: Promise<T>): Promise<T> {
     return this.clock.until(promise);
+  }
+
+  /** Removals have ended: their turns come one behind the other. */
+  async removed(): Promise<void> {
+    for (let used = -1; used !== this.blocks.total().used; ) {
+      used = this.blocks.total().used;
+      await this.until(new Promise<void>((resolve) => this.clock.after(1000, resolve)));
+    }
   }
 
   /** Not waited for: `until` does. */

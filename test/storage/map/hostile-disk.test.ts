@@ -59,28 +59,33 @@ test('noise', async (t) => {
   t.is(await opens(new SmallStore(size)), 'CORRUPT');
 });
 
-test('a store of a later version is told from a damaged one', async (t) => {
-  const { encodeSuperblock } = await import('../../../storage/log/superblock.ts');
-  const { crc32c } = await import('../../../storage/base/crc32c.ts');
-  const record = Buffer.from(
-    encodeSuperblock(new Uint32Array([1, 2, 3, 4]), {
-      sequence: 1,
-      incarnation: 1,
-      segments: 15,
-      spaces: 0,
-      position: null,
-      wholeAt: 0,
-      touched: 0,
-      blocks: [],
-    }),
-  );
-  record.writeUInt32LE(2, 4);
-  const length = record.readUInt32LE(8);
-  record.writeUInt32LE(crc32c(record.subarray(16, length), crc32c(record.subarray(0, 12))), 12);
-  const image = new SmallStore(size).disk.crash('drop');
-  image[0] = record;
-  t.is(await opens(new SmallStore(size, 1, image)), 'TOO_NEW');
-});
+for (const [version, code] of [
+  [3, 'TOO_NEW'],
+  [1, 'INVALID'],
+] as const) {
+  test(`a store of version ${version} is told from a damaged one`, async (t) => {
+    const { encodeSuperblock } = await import('../../../storage/log/superblock.ts');
+    const { crc32c } = await import('../../../storage/base/crc32c.ts');
+    const record = Buffer.from(
+      encodeSuperblock(new Uint32Array([1, 2, 3, 4]), {
+        sequence: 1,
+        incarnation: 1,
+        segments: 15,
+        spaces: 0,
+        position: null,
+        wholeAt: 0,
+        touched: 0,
+        blocks: [],
+      }),
+    );
+    record.writeUInt32LE(version, 4);
+    const length = record.readUInt32LE(8);
+    record.writeUInt32LE(crc32c(record.subarray(16, length), crc32c(record.subarray(0, 12))), 12);
+    const image = new SmallStore(size).disk.crash('drop');
+    image[0] = record;
+    t.is(await opens(new SmallStore(size, 1, image)), code);
+  });
+}
 
 test('a disk that shrank, and sizes that are none', async (t) => {
   const small = new SmallStore(2 * size);

@@ -185,7 +185,7 @@ async function check(
   t.is(`${refs}`, `${records.map(({ ref }) => ref).sort((a, b) => a - b)}`, what);
   for (const { ref, size, reserved } of records) {
     t.is(world.blocks.usage(ref).reserved, reserved ? size / blockBytes : 0, what);
-    const past = world.blocks.extent(ref, size / blockBytes, 2048);
+    const past = world.blocks.extentNow(ref, size / blockBytes, 2048);
     t.true(!past.mapped && past.count === 2048, `${what}: data past the end`);
   }
   const { entries } = await directory.list('intent/');

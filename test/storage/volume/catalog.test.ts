@@ -119,7 +119,7 @@ test('growing after shrinking shows zeros', async (t) => {
   await catalog.resize(id, megabyte / 2, { force: true });
   t.is(blocks.usage(ref).mapped, 128);
   await catalog.resize(id, megabyte);
-  t.false(blocks.extent(ref, 128, 128).mapped);
+  t.false(blocks.extentNow(ref, 128, 128).mapped);
 });
 
 test('a removed disk is kept for 24 hours, then purged', async (t) => {
