@@ -199,15 +199,20 @@ async function scrubSegment(
   ports: ScrubPorts,
   segment: number,
 ): Promise<{ blocks: number; repaired: number; bad: number }> {
-  const { disk, log } = ports;
+  const { disk, segments, log } = ports;
   const image = new SegmentImage();
   await image.read(disk, segment);
   const found = { blocks: 0, repaired: 0, bad: 0 };
   let end = await frontOf(ports, image, segment);
+  let data = 0;
   let before: GroupHeader | null = null;
   for (let at = end; at > 0 && at < limits.blocksPerSegment; ) {
-    const header = await nextGroup(ports, image, segment, at, before);
+    const header: GroupHeader | null =
+      (await nextGroup(ports, image, segment, at, before)) ??
+      // Behind a header that no disk can give there may be groups that are good.
+      (data < segments.live(segment) ? laterGroup(ports, image, segment, at, before) : null);
     if (header === null) break;
+    at = header.address % limits.blocksPerSegment;
     const entries: Entry[] = readEntries(image.words, at * blockWords, header);
     const { mended, bad } = await mendEntries(disk, image, entries);
     found.blocks += 1 + header.blocks;
@@ -216,16 +221,40 @@ async function scrubSegment(
     for (const { ref, block, address } of bad) {
       log.error({ ref, block, address }, 'a block is damaged and no disk has a good copy of it');
     }
+    data += header.blocks;
     before = header;
     at += 1 + header.blocks;
     end = at;
   }
-  if (end === 0) found.bad += 1;
-  if (end > 0 && found.bad === 0 && disk.redundancy !== undefined) {
+  const hidden = segments.live(segment) - data;
+  if (hidden > 0) {
+    found.bad += hidden;
+    log.error({ segment, blocks: hidden }, 'a header is damaged and no disk has a good copy of it');
+  }
+  if (found.bad === 0 && disk.redundancy !== undefined) {
     const bytes = image.bytes.subarray(0, end * limits.blockBytes);
     found.repaired += await disk.redundancy.audit(segment * limits.segmentBytes, bytes);
   }
   return found;
+}
+
+/** The next group of this life of the segment that can be read, behind block `at`. */
+function laterGroup(
+  { storeId }: ScrubPorts,
+  image: SegmentImage,
+  segment: number,
+  at: number,
+  before: GroupHeader | null,
+): GroupHeader | null {
+  const front = readSegmentHeader(image.words, storeId);
+  for (let block = at + 1; block < limits.blocksPerSegment; block += 1) {
+    const address = segment * limits.blocksPerSegment + block;
+    const header = readGroupHeader(image.words, block * blockWords, address, storeId);
+    if (header === null || header.incarnation !== front?.incarnation) continue;
+    if (block + header.blocks >= limits.blocksPerSegment) continue;
+    if (before === null || header.sequence > before.sequence) return header;
+  }
+  return null;
 }
 
 /** The segment's own header: 1 when it is there, 0 when no disk can give it. */
