@@ -175,7 +175,8 @@ export class ArrayBed {
     this.array = array;
     this.mover = new mover.Mover(array, this.ports);
     await array.superblocks.align((copy) => this.#rank(copy));
-    return await map.openBlocks({ disk: array, ...this.ports }, options);
+    const { log } = this.ports;
+    return await map.openBlocks({ disk: array, ...this.ports }, { ...options, log });
   }
 
   async #labelled(): Promise<LabelledDisk[]> {
