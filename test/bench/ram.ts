@@ -9,6 +9,7 @@ import { serve } from '../kit/served.ts';
 import { removeDirectory } from '../kit/temp.ts';
 import { Tgt } from '../kit/tgt.ts';
 import { type Load, LoadGenerator, type LoadReport } from './loadgen.ts';
+import { loopback } from './loopback.ts';
 import { type Goal, type RamSeries, ramRow, ramTable } from './ram-table.ts';
 
 /** Fits neither into a processor's cache nor into one translation buffer; small enough for any machine. */
@@ -90,7 +91,8 @@ export async function compareRam(options: {
       series.push(one);
       console.error(ramRow(one));
     }
-    return ramTable(series);
+    const bound = only === undefined ? await loopback(directory, LUN_MIB, rounds) : null;
+    return bound === null ? ramTable(series) : `${ramTable(series)}\n\n${bound}`;
   } finally {
     await Promise.all(sides.map((side) => side.stop()));
     await removeDirectory(directory);
