@@ -172,6 +172,8 @@ export class Pool {
       const added = { ...store, label };
       const entry = entryOf(added, array.zones.extentBytes, clock.wall());
       this.#shrinkTo(planAdd(table, entry, replaced, clock.wall()).size);
+      // An old label goes first: at no moment do the two copies tell two stories.
+      if (store.label !== null) await blank(store.disk);
       await writeLabel(store.disk, label);
       store.ready();
       kept = true;
