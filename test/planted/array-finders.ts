@@ -118,9 +118,10 @@ export const arrayFinders: Readonly<Record<string, Finder>> = {
     await bed.until(bed.addDisk(null, [1]));
     const last = new Array<number>(600).fill(1);
     for (let stamp = 2; bed.mover!.progress !== null && stamp < 2000; stamp += 1) {
-      const block = (stamp * 37) % 580;
-      await bed.until(put(bed, block, 20, stamp));
-      last.fill(stamp, block, block + 20);
+      // Small ones: the segment that is being filled stays where an extent moves.
+      const block = (stamp * 37) % 600;
+      await bed.until(put(bed, block, 1, stamp));
+      last[block] = stamp;
     }
     await bed.until(bed.store!.close());
     const alone = await without(software, bed, [0, 1]);
