@@ -121,7 +121,9 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
   const log = options.log ?? silentLog;
   const { storeId, superblock: found } = await readSuperblock(disk);
   const segmentCount = segmentsOf(disk);
-  if (segmentCount < found.touched) {
+  // A store on several disks may have become smaller, where the log had never been.
+  const least = disk.redundancy === undefined ? found.segments : found.touched;
+  if (segmentCount < least) {
     throw new StorageError('CORRUPT', `${disk.name} is smaller than the store on it`);
   }
   const superblock: Superblock = {
