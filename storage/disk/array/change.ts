@@ -31,8 +31,9 @@ export function planAdd(
   entry: DiskEntry,
   leaving: readonly number[],
   now: number,
+  index = vacancy(table),
 ): { table: Table; size: number } {
-  const plain = withEntry(table, vacancy(table), entry);
+  const plain = withEntry(table, index, entry);
   // A disk that is lost is replaced by whatever is added, if that has room for what was on it.
   const taking = leave(plain, leaving, now);
   const next = homeless(taking) === 0 ? taking : plain;
@@ -70,7 +71,7 @@ export async function addDisk(
       for (const area of [superblocks, directory]) await area.copy(source, member);
       if (member.failure !== null) throw member.failure;
       members.join(member);
-      await members.change((table) => planAdd(table, entry, leaving, now).table);
+      await members.change((table) => planAdd(table, entry, leaving, now, member.index).table);
     }),
   );
   if (!member.alive) throw member.failure!;

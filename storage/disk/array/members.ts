@@ -8,13 +8,14 @@
  * - Where the layout does not bear a loss, nothing is recorded and the store fails closed: every
  *   later write is refused, and the disk, should it recover, still has all that was acknowledged.
  */
+import assert from 'node:assert/strict';
 import type { Clock } from '../../base/clock.ts';
 import { StorageError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { Serial } from '../../base/serial.ts';
 import type { Member } from './member.ts';
 import { unbearable } from './placement.ts';
-import { DiskState, type Table, writeTable } from './table.ts';
+import { DiskState, isConsistent, type Table, writeTable } from './table.ts';
 
 export interface MembersPorts {
   readonly clock: Clock;
@@ -142,6 +143,11 @@ export class Members {
     return this.#serial.run(() => this.#change(edit));
   }
 
+  /** Decide something by the table while no change of it is under way. */
+  decide<T>(how: (table: Table) => T): Promise<T> {
+    return this.#serial.run(async () => how(this.#table));
+  }
+
   async #change(edit: (table: Table) => Table): Promise<void> {
     if (this.#failed !== null) throw this.#failed;
     const edited = edit(this.#table);
@@ -150,6 +156,7 @@ export class Members {
       if (zones > 0) throw this.#fail(zones);
       this.#version += 1;
       const next = { ...this.#withLosses(edited), version: this.#version };
+      assert(isConsistent(next), 'no extent is used twice');
       if (await this.#write(next)) {
         this.#table = next;
         for (const heard of this.#changes) heard();

@@ -13,7 +13,7 @@ import type { ArrayDisk } from './array.ts';
 import { blockBytes, columnBlocks, columnPlace, parityPlace, segmentBytes } from './geometry.ts';
 import type { Member } from './member.ts';
 import { freeExtent, type Move, misplaced, nextMove, usedExtents } from './placement.ts';
-import { DiskState, placeOf, type Table } from './table.ts';
+import { DiskState, extentOf, placeOf, type Table } from './table.ts';
 import type { Relocation } from './zones.ts';
 
 export interface MoverPorts {
@@ -57,7 +57,9 @@ export class Mover {
   /** Look whether something is to be moved. */
   wake(): void {
     if (this.#running !== null || this.#stopped || this.#array.members.failed !== null) return;
-    if (nextMove(this.#array.members.table) === null && !this.#untidy()) return;
+    const next = nextMove(this.#array.members.table);
+    if (next === null && !this.#untidy()) return;
+    if (next !== null) this.#begin(next.why);
     this.#running = this.#run().finally(() => {
       this.#running = null;
       this.#why = null;
@@ -94,10 +96,10 @@ export class Mover {
     try {
       for (;;) {
         await this.#tidy();
-        const move = nextMove(members.table);
-        if (move === null || this.#stopped) return;
-        if (move.why !== this.#why) this.#begin(move.why);
-        await this.#move(move);
+        const chosen = await members.decide((table) => this.#choose(table));
+        if (chosen === null) return;
+        if (chosen.move.why !== this.#why) this.#begin(chosen.move.why);
+        await this.#move(chosen.move, chosen.place);
       }
     } catch (err) {
       // Failed for good, which the log's next write says to everybody; anything else is a bug.
@@ -113,14 +115,31 @@ export class Mover {
     this.#ports.log.info({ why, ...misplaced(this.#array.members.table) }, 'extents are moved');
   }
 
-  async #move({ zone, index, to }: Move): Promise<void> {
+  /**
+   * The next move and the place that it goes to, which is reserved from now on: a zone that is being formed
+   * has its extents before or looks for others after.
+   */
+  #choose(table: Table): { move: Move; place: number } | null {
+    if (this.#stopped) return null;
+    const { reserved } = this.#array.zones;
+    const move = nextMove(table);
+    if (move === null) return null;
+    const place = placeOf(move.to, freeExtent(table, move.to, reserved));
+    reserved.add(place);
+    return { move, place };
+  }
+
+  async #move({ zone, index, to }: Move, place: number): Promise<void> {
     const { members, zones } = this.#array;
     const { width } = zones.shape;
-    const member = members.at(to)!;
-    const extent = freeExtent(members.table, to, zones.reserved);
-    const [old, place] = [members.table.zones[zone * width + index]!, placeOf(to, extent)];
+    const member = members.at(to);
+    const old = members.table.zones[zone * width + index]!;
+    if (member === null) {
+      zones.reserved.delete(place);
+      return;
+    }
+    const extent = extentOf(place);
     const relocation: Relocation = { zone, index, member, extent, cursor: 0, gate: null };
-    zones.reserved.add(place);
     zones.relocation = relocation;
     try {
       if (!(await this.#copyAll(relocation))) return;

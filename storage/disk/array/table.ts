@@ -147,7 +147,7 @@ export function decodeTable(storeId: Uint8Array, bytes: Uint8Array): Table | nul
   );
   const version = Number(view.getBigUint64(40, true));
   const table = { version, layout, columns, zoneSegments, disks, zones };
-  return consistent(table, width) ? table : null;
+  return isConsistent(table) ? table : null;
 }
 
 function plausible(layout: Layout, columns: number, segments: number, disks: number): boolean {
@@ -172,7 +172,8 @@ function decodeDisk(bytes: Uint8Array, view: DataView, at: number): DiskEntry | 
 }
 
 /** Each zone on as many disks, no extent used twice: a table that lies would mix up data. */
-function consistent({ disks, zones }: Table, width: number): boolean {
+export function isConsistent({ disks, zones, layout, columns }: Table): boolean {
+  const { width } = shapeOf(layout, columns);
   const taken = new Set<number>();
   for (let from = 0; from < zones.length; from += width) {
     const places = [...zones.subarray(from, from + width)];
