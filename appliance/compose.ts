@@ -32,6 +32,8 @@ import { ReservationShelf } from './reservations.ts';
 import type { Config } from './settings.ts';
 import { SnapshotVerbs } from './snapshots.ts';
 import type { SessionView, Status } from './status.ts';
+import { StoreDisks } from './store-disks.ts';
+import { readStorePaths, writeStorePaths } from './store-paths.ts';
 import { Transfers } from './transfers.ts';
 import { version } from './version.ts';
 
@@ -45,6 +47,7 @@ export class Daemon implements Control {
   readonly transfers: Transfers;
   readonly discovery: Discovery;
   readonly power: Power;
+  readonly storeDisks: StoreDisks;
   /** Whether this store is served for the first time. */
   readonly first: boolean;
   readonly #log: Log;
@@ -65,6 +68,7 @@ export class Daemon implements Control {
     this.discovery = parts.discovery;
     this.power = parts.power;
     this.first = parts.first;
+    this.storeDisks = new StoreDisks(parts.store);
     this.#log = parts.log;
     this.#store = parts.store;
     this.#exposure = parts.exposure;
@@ -197,7 +201,7 @@ export class Daemon implements Control {
     return {
       version,
       pid: process.pid,
-      state: failed === null ? 'ok' : 'failed',
+      state: failed !== null ? 'failed' : this.storeDisks.isDegraded ? 'degraded' : 'ok',
       started: new Date(this.#started).toISOString(),
       uptimeSeconds: Math.floor(process.uptime()),
       installation: this.#installation,
@@ -267,16 +271,30 @@ async function lockDirectory(
 }
 
 async function openStore(config: Config, log: Log): Promise<StorageServer> {
-  const { store: path, storeSizeBytes, cacheBytes, writeBackBytes, wipe, dataDirectory } = config;
-  return await StorageServer.open({
-    path,
+  const { stores, layout, storeSizeBytes, cacheBytes, writeBackBytes, wipe, dataDirectory } =
+    config;
+  const { disks } = dataPaths(dataDirectory);
+  const store = await StorageServer.open({
+    paths: stores,
+    remembered: readStorePaths(disks),
+    layout,
     ...(storeSizeBytes === null ? {} : { size: storeSizeBytes }),
     cacheBytes,
     writeBackBytes,
+    scrubPeriodMs: config.scrubDays * 24 * 60 * 60 * 1000,
     wipe,
     log,
     stateDirectory: dataDirectory,
   });
+  store.setMoveShare(config.rebuildShare);
+  store.onPaths((paths) => {
+    try {
+      if (paths.length > 1 || layout !== null) writeStorePaths(disks, paths);
+    } catch (err) {
+      log.error({ err, disks }, 'where the disks are cannot be noted: name them with --store');
+    }
+  });
+  return store;
 }
 
 const warnBelow = (store: StorageServer, { warnFreeShare }: Config): number =>

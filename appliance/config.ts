@@ -59,7 +59,14 @@ export function readConfig(argv: readonly string[]): Config | Stop {
     dataDirectory: directory,
     iscsi: addresses(said('iscsi')),
     api: one('api', settings.api.check) ?? settings.api.check(settings.api.byDefault),
-    store: resolve(directory, one('store', settings.store.check) ?? 'store.petal'),
+    stores: paths(said('store'), directory),
+    layout: one('layout', settings.layout.check),
+    rebuildShare:
+      one('rebuildShare', settings.rebuildShare.check) ??
+      settings.rebuildShare.check(settings.rebuildShare.byDefault),
+    scrubDays:
+      one('scrubDays', settings.scrubDays.check) ??
+      settings.scrubDays.check(settings.scrubDays.byDefault),
     storeSizeBytes: one('storeSize', settings.storeSize.check),
     cacheBytes:
       one('cacheSize', settings.cacheSize.check) ??
@@ -74,6 +81,14 @@ export function readConfig(argv: readonly string[]): Config | Stop {
     logLevel: one<LogLevel>('logLevel', settings.logLevel.check) ?? 'info',
     wipe: flags.wipe ?? false,
   };
+}
+
+function paths(said: readonly Said[], directory: string): string[] {
+  if (said.length === 0) return [resolve(directory, 'store.petal')];
+  const all = said.map(({ text }) => resolve(directory, text));
+  const twice = all.find((path, index) => all.indexOf(path) !== index);
+  if (twice === undefined) return all;
+  throw new ConfigError(`${said[0]!.where}: '${twice}' is given twice`);
 }
 
 function addresses(said: readonly Said[]): PortalAddress[] {

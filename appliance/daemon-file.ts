@@ -75,7 +75,7 @@ function isDaemonInfo(value: unknown): value is DaemonInfo {
 }
 
 /** Only "not there" is null; anything else (no permission) is thrown. */
-function readOrNull(path: string): string | null {
+export function readOrNull(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
@@ -84,7 +84,8 @@ function readOrNull(path: string): string | null {
   }
 }
 
-function writePrivately(path: string, text: string): void {
+/** All or nothing, durably, mode 0600. */
+export function writePrivately(path: string, text: string): void {
   const beside = `${path}.${process.pid}.new`;
   rmSync(beside, { force: true });
   const file = openSync(beside, 'wx', 0o600);

@@ -68,6 +68,10 @@ export const limits = {
   cacheMinBytes: 16 * 1024 ** 2,
   /** Memory for write-back: smaller holds nothing long enough to die young. */
   writeBackMinBytes: 16 * 1024 ** 2,
+  /** Disks of a store that can be named: as many as a store can have. */
+  storePaths: 64,
+  /** Bytes of a path: what Linux takes. */
+  pathBytes: 4096,
 } as const;
 
 const installationDigits = 8;

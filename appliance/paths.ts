@@ -22,6 +22,8 @@ export interface DataPaths {
   readonly token: string;
   /** Where the running daemon is; mode 0600, gone after a clean shutdown. */
   readonly daemon: string;
+  /** Where the disks of the store were when it was open last. */
+  readonly disks: string;
   /** Locked while a daemon runs; `holder` says for people which. */
   readonly lock: string;
   readonly holder: string;
@@ -34,6 +36,7 @@ export function dataPaths(directory: string): DataPaths {
     config: join(absolute, `${configName}.json`),
     token: join(absolute, 'token'),
     daemon: join(absolute, 'daemon.json'),
+    disks: join(absolute, 'disks.json'),
     lock: join(absolute, 'daemon.lock'),
     holder: join(absolute, 'daemon.holder'),
   };

@@ -3,6 +3,8 @@
  * allowed, default, and how a text becomes a value. Flags, file, help and messages all come from
  * this table, so they cannot disagree.
  */
+import { type Layout, layouts } from '#storage/disk/array/geometry.ts';
+import type { LayoutChoice } from '#storage/pool-disks.ts';
 import {
   type Address,
   addressForms,
@@ -24,8 +26,14 @@ export interface Config {
   readonly dataDirectory: string;
   readonly iscsi: readonly PortalAddress[];
   readonly api: Address;
-  /** Absolute path of a file, a directory or a block device. */
-  readonly store: string;
+  /** Absolute paths of files, directories or block devices: the disks of the store. */
+  readonly stores: readonly string[];
+  /** How a new store uses its disks; null: it lies on one, as it is. */
+  readonly layout: LayoutChoice | null;
+  /** Share of the time that rebuilding takes while clients work, 0…1. */
+  readonly rebuildShare: number;
+  /** Every live block is verified once in this time; 0: only when asked. */
+  readonly scrubDays: number;
   /** Null: the lesser of 20 GiB and half of the free space. */
   readonly storeSizeBytes: number | null;
   readonly cacheBytes: number;
@@ -91,6 +99,26 @@ function toShare(value: string): number {
   return Number(match[1]) / 100;
 }
 
+function toRebuildShare(value: string): number {
+  const share = toShare(value);
+  if (share < 0.01) throw new ConfigError('too small');
+  return share;
+}
+
+function toDays(value: string): number {
+  if (!/^\d{1,3}$/.test(value)) throw new ConfigError('not a number of days');
+  return Number(value);
+}
+
+function toLayout(value: string): LayoutChoice {
+  const match = /^([a-z]+)(?::([1-9]))?$/.exec(value);
+  const layout = oneOf<Layout>(layouts)(match?.[1] ?? '');
+  const columns = match?.[2] === undefined ? null : Number(match[2]);
+  const spread = layout === 'striped' || layout === 'parity';
+  if (columns !== null && (!spread || columns < 2 || columns > 8)) throw new ConfigError('columns');
+  return { layout, columns };
+}
+
 function oneOf<T extends string>(values: readonly T[]): (value: string) => T {
   return (value) => {
     const found = values.find((known) => known === value);
@@ -126,11 +154,30 @@ export const settings = {
   },
   store: {
     flag: '--store <PATH>',
-    describe: 'the store: a file, a directory or a block device',
+    describe: 'the store: a file, a directory or a block device; several times for several disks',
     allowed: 'a path',
     byDefault: 'store.petal in the data directory',
-    schema: text,
+    schema: {
+      anyOf: [text, { type: 'array', items: text, minItems: 1, maxItems: limits.storePaths }],
+    },
+    repeat: true,
     check: (value: string) => value,
+  },
+  layout: {
+    flag: '--layout <LAYOUT>',
+    describe: 'how a new store uses several disks',
+    allowed: 'single, striped, mirrored, parity; striped:N and parity:N with N data disks, 2 to 8',
+    byDefault: 'none: one disk, and no more can be added',
+    schema: text,
+    check: toLayout,
+  },
+  rebuildShare: {
+    flag: '--rebuild-share <SHARE>',
+    describe: 'share of the time that rebuilding a lost disk takes while clients work',
+    allowed: '1% to 99%',
+    byDefault: '30%',
+    schema: text,
+    check: toRebuildShare,
   },
   storeSize: {
     flag: '--store-size <SIZE>',
@@ -139,6 +186,14 @@ export const settings = {
     byDefault: 'the lesser of 20 GiB and half of the free space',
     schema: text,
     check: parseSize,
+  },
+  scrubDays: {
+    flag: '--scrub-days <DAYS>',
+    describe: 'verify every block of the store, and its copies, once in so many days',
+    allowed: '1 to 999; 0: only when asked (petal store scrub start)',
+    byDefault: '30',
+    schema: text,
+    check: toDays,
   },
   cacheSize: {
     flag: '--cache-size <SIZE>',

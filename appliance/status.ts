@@ -28,8 +28,8 @@ export interface StoreStatus {
 export interface Status {
   readonly version: string;
   readonly pid: number;
-  /** `failed`: reads are still answered, nothing is written. */
-  readonly state: 'ok' | 'failed';
+  /** `degraded`: a disk of the store is lost; `failed`: reads are still answered, nothing is written. */
+  readonly state: 'ok' | 'degraded' | 'failed';
   /** ISO 8601, UTC. */
   readonly started: string;
   readonly uptimeSeconds: number;

@@ -10,15 +10,21 @@ import { StorageError } from './base/errors.ts';
 import { type Log, silentLog } from './base/log.ts';
 import { type Random, realRandom } from './base/random.ts';
 import type { Directory } from './cluster/directory.ts';
-import { type EmbeddedDirectory, formatEmbedded, openEmbedded } from './cluster/embedded.ts';
+import { type EmbeddedDirectory, openEmbedded } from './cluster/embedded.ts';
 import type { Disk } from './disk/disk.ts';
-import { isBlank, type Label, layOut, readLabel, writeLabel } from './disk/label.ts';
+import { isBlank, layOut, readLabel, writeLabel } from './disk/label.ts';
 import { ObservedDisk } from './disk/observed.ts';
-import { openStoreDisk } from './disk/open.ts';
 import { Slice } from './disk/slice.ts';
+import { Failure } from './failure.ts';
+import type { ScrubState } from './log/scrub.ts';
 import { blockBytes } from './map/blocks.ts';
-import { formatBlocks, openBlocks, type Store } from './map/open.ts';
+import { openBlocks, type Store } from './map/open.ts';
 import type { BlocksStats } from './map/stats.ts';
+import { type AddOptions, Pool } from './pool.ts';
+import { type Base, baseOf, fill } from './pool-base.ts';
+import type { LayoutChoice } from './pool-disks.ts';
+import type { PoolView } from './pool-view.ts';
+import { keepScrubbing } from './scrub-state.ts';
 import { Catalog } from './volume/catalog.ts';
 import { type Diff, diff } from './volume/diff.ts';
 import { Flattener } from './volume/flatten.ts';
@@ -37,15 +43,21 @@ export interface StorageOptions {
   readonly cacheBytes?: number | undefined;
   /** Memory for what disks with write-back have not written yet, together; default 256 MiB. */
   readonly writeBackBytes?: number | undefined;
+  /** Every live block is verified once in this time; default 0: only when asked. */
+  readonly scrubPeriodMs?: number | undefined;
   readonly log?: Log | undefined;
 }
 
 export interface StorageServerOptions extends StorageOptions {
-  /** A directory (then `store.petal` in it), a file, or a block device. */
-  readonly path: string;
+  /** Directories (then `store.petal` in it), files, block devices: the disks of the store. */
+  readonly paths: readonly string[];
+  /** Paths that disks of the store had when it was open last; a disk of another store is let be. */
+  readonly remembered?: readonly string[] | undefined;
+  /** Of a new store on several disks, or one that is to take more. */
+  readonly layout?: LayoutChoice | null | undefined;
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
-  /** Bytes of a new store; default the device, or the lesser of 20 GiB and half of the free space. */
+  /** Bytes of each new disk; default the device, or the lesser of 20 GiB and half of the free space. */
   readonly size?: number | undefined;
   /** Take a file or device although something else is on it. */
   readonly wipe?: boolean | undefined;
@@ -81,8 +93,7 @@ export class StorageServer {
   readonly id: string;
   readonly directory: Directory;
   readonly catalog: Catalog;
-  readonly #label: Label;
-  readonly #disk: Disk;
+  readonly #base: Base;
   /** The store, and what stands before it. */
   readonly #store: Store;
   readonly #blocks: ImagesWriteBack;
@@ -90,21 +101,21 @@ export class StorageServer {
   readonly #volumes = new Map<string, OpenVolume>();
   readonly #failure: Failure;
   readonly flattener: Flattener;
-  #release: () => Promise<void>;
+  #pool: Pool | null = null;
+  /** A disk that was handed over. */
+  #own: Disk | null = null;
   #closing: Promise<void> | null = null;
 
   private constructor(parts: Parts) {
     this.created = parts.created;
-    this.id = Buffer.from(parts.label.storeId).toString('hex');
+    this.id = Buffer.from(parts.base.storeId).toString('hex');
     this.directory = parts.embedded;
     this.catalog = parts.catalog;
-    this.#label = parts.label;
-    this.#disk = parts.disk;
     this.#store = parts.store;
+    this.#base = parts.base;
     this.#blocks = parts.blocks;
     this.#embedded = parts.embedded;
     this.#failure = parts.failure;
-    this.#release = () => parts.disk.close();
     for (const record of this.catalog.list()) this.#show(record);
     this.catalog.listen((change, record) => this.#follow(change, record));
     const { catalog, blocks, clock, log } = parts;
@@ -114,21 +125,28 @@ export class StorageServer {
 
   /** IN_USE (names the holder), INVALID, NOT_FOUND, NO_SPACE, CORRUPT, TOO_NEW, MEDIUM_ERROR. */
   static async open(options: StorageServerOptions): Promise<StorageServer> {
-    const { clock = realClock, random = realRandom, log = silentLog } = options;
-    const store = await openStoreDisk({ ...options, clock, log });
+    const { clock = realClock, random = realRandom, log = silentLog, layout = null } = options;
+    const ports = { clock, random };
+    const pool = await Pool.open({ ...options, ...ports, log, layout });
     try {
-      const ports = { clock, random };
-      if (store.label === null) {
-        await format(store.disk, ports, store.size);
-        store.ready();
+      if (pool.created) {
+        await fill(pool, pool.storeId, random);
+        await pool.ready();
       }
-      const server = await StorageServer.#compose(store.disk, ports, options, store.label === null);
-      server.#release = () => store.close();
+      const base = baseOf(pool);
+      const server = await StorageServer.#compose(base, ports, options, pool.created);
+      server.#serve(pool);
       return server;
     } catch (error) {
-      await store.close();
+      await pool.close();
       throw error;
     }
+  }
+
+  #serve(pool: Pool): void {
+    this.#pool = pool;
+    pool.onSize = (bytes) => this.#store.resize(bytes);
+    pool.start((segment) => this.#store.needs(segment));
   }
 
   /** On a disk that the caller owns, a simulated one for instance; a blank one becomes a store. */
@@ -139,37 +157,47 @@ export class StorageServer {
   ): Promise<StorageServer> {
     const log = options.log ?? silentLog;
     const label = await readLabel(disk, (message) => log.warn({ store: disk.name }, message));
+    const made = label ?? layOut(ports.random.bytes(16), ports.clock.wall(), disk.size);
+    const base = {
+      storeId: made.storeId,
+      log: new Slice(disk, made.log.offset, made.log.length),
+      directory: new Slice(disk, made.directory.offset, made.directory.length),
+      name: disk.name,
+      bytes: made.size,
+    };
     if (label === null) {
       if (!(await isBlank(disk))) {
         throw new StorageError('INVALID', `${disk.name} is no Petal store and not blank`);
       }
-      await format(disk, ports, disk.size);
+      await fill(base, base.storeId, ports.random);
+      await writeLabel(disk, made);
     }
-    return await StorageServer.#compose(disk, ports, options, label === null);
+    const server = await StorageServer.#compose(base, ports, options, label === null);
+    server.#own = disk;
+    return server;
   }
 
   static async #compose(
-    raw: Disk,
+    base: Base,
     ports: StoragePorts,
     options: StorageOptions,
     created: boolean,
   ): Promise<StorageServer> {
     const { log = silentLog, cacheBytes, writeBackBytes } = options;
+    const { storeId } = base;
     const failure = new Failure(log);
-    const disk = new ObservedDisk(raw, (error) => failure.set(error));
-    const label = await readLabel(disk, (message) => log.warn({ store: disk.name }, message));
-    if (label === null) throw new StorageError('CORRUPT', `${disk.name} has lost its label`);
-    const directoryArea = areaOf(disk, label.directory);
-    const embedded = await openEmbedded(directoryArea, { storeId: label.storeId, log });
+    const observed = (disk: Disk): Disk => new ObservedDisk(disk, (error) => failure.set(error));
+    const embedded = await openEmbedded(observed(base.directory), { storeId, log });
     const store = await openBlocks(
-      { disk: areaOf(disk, label.log), ...ports },
+      { disk: observed(base.log), ...ports },
       { log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
     );
     const blocks = new ImagesWriteBack({ store, clock: ports.clock, log }, writeBackBytes);
     failure.listen((error) => blocks.fail(error));
     try {
       const catalog = await Catalog.open({ directory: embedded, blocks, ...ports, log });
-      const shared = { created, label, disk, embedded, store, blocks, catalog, failure };
+      await keepScrubbing(store.scrubber, embedded, options.scrubPeriodMs ?? 0, log);
+      const shared = { created, base, embedded, store, blocks, catalog, failure };
       return new StorageServer({ ...shared, clock: ports.clock, log });
     } catch (error) {
       await blocks.close();
@@ -256,10 +284,9 @@ export class StorageServer {
     const { capacity, used, reserved, free } = this.#blocks.total();
     let removed = 0;
     for (const record of this.catalog.removed()) removed += this.used(record);
-    const { size } = this.#label;
     const stats = this.#store.stats();
     const writeBack = this.#blocks.stats();
-    const { name: path } = this.#disk;
+    const { name: path, bytes: size } = this.#base;
     return { path, size, capacity, used, reserved, free, removed, stats, writeBack };
   }
 
@@ -285,6 +312,54 @@ export class StorageServer {
     this.#blocks.resume();
   }
 
+  /** The disks of the store. Null: it lies on a disk that its owner looks after. */
+  disks(): PoolView | null {
+    const view = this.#pool?.view() ?? null;
+    return view !== null && this.failed !== null ? { ...view, state: 'failed', spare: 0 } : view;
+  }
+
+  /** How far verifying every live block is, and what it found. */
+  get scrub(): ScrubState {
+    return this.#store.scrubber.state;
+  }
+
+  /** Verify everything from now on, or what is left of a pass under way. */
+  startScrub(): void {
+    if (this.failed !== null) throw this.failed;
+    this.#store.scrubber.start();
+  }
+
+  /** Change the disks of the store. INVALID, IN_USE, NOT_FOUND, NO_SPACE, DISK_FAILED. */
+  async addDisk(path: string, options?: AddOptions): Promise<void> {
+    await this.#changeable().add(path, options);
+  }
+
+  async drainDisk(which: string): Promise<void> {
+    await this.#changeable().drain(which);
+  }
+
+  async removeDisk(which: string): Promise<void> {
+    await this.#changeable().remove(which);
+  }
+
+  /** Share of the time that moving extents takes while clients work, 0…1. */
+  setMoveShare(share: number): void {
+    this.#changeable().moveShare = share;
+  }
+
+  /** Hear now and whenever they change under which paths the disks of the store are. */
+  onPaths(heard: (paths: readonly string[]) => void): void {
+    const pool = this.#changeable();
+    pool.onPaths = heard;
+    heard(pool.paths);
+  }
+
+  #changeable(): Pool {
+    if (this.#pool === null) throw new StorageError('INVALID', "the disk is its owner's");
+    if (this.failed !== null) throw this.failed;
+    return this.#pool;
+  }
+
   /** Why nothing is written any more, or null. */
   get failed(): StorageError | null {
     return this.#failure.error;
@@ -307,11 +382,13 @@ export class StorageServer {
   async #close(): Promise<void> {
     try {
       await this.flattener.close();
+      await this.#store.scrubber.stop();
       await this.catalog.close();
       await this.#embedded.close();
       await this.#blocks.close();
     } finally {
-      await this.#release();
+      await this.#pool?.close();
+      await this.#own?.close();
     }
   }
 
@@ -351,8 +428,7 @@ interface Sized {
 
 interface Parts {
   readonly created: boolean;
-  readonly label: Label;
-  readonly disk: Disk;
+  readonly base: Base;
   readonly embedded: EmbeddedDirectory;
   readonly store: Store;
   readonly blocks: ImagesWriteBack;
@@ -360,40 +436,4 @@ interface Parts {
   readonly failure: Failure;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-const areaOf = (disk: Disk, area: { offset: number; length: number }): Disk =>
-  new Slice(disk, area.offset, area.length);
-
-/** Everything a new store holds; the label last, so that a label means that all of it is there. */
-async function format(disk: Disk, ports: StoragePorts, size: number): Promise<void> {
-  const { clock, random } = ports;
-  const label = layOut(random.bytes(16), clock.wall(), size);
-  await formatEmbedded(areaOf(disk, label.directory), label.storeId);
-  await formatBlocks(areaOf(disk, label.log), { storeId: label.storeId, random });
-  await disk.sync();
-  await writeLabel(disk, label);
-}
-
-/** The first failure of the disk, and who wants to hear of it. */
-class Failure {
-  readonly #log: Log;
-  readonly #listeners = new Set<(error: StorageError) => void>();
-  error: StorageError | null = null;
-
-  constructor(log: Log) {
-    this.#log = log;
-  }
-
-  set(error: StorageError): void {
-    this.error = error;
-    this.#log.error({ err: error }, 'the disk has failed; nothing more is written to it');
-    for (const heard of [...this.#listeners]) heard(error);
-  }
-
-  listen(heard: (error: StorageError) => void): () => void {
-    this.#listeners.add(heard);
-    if (this.error !== null) heard(this.error);
-    return () => this.#listeners.delete(heard);
-  }
 }

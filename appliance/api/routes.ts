@@ -12,6 +12,7 @@ import { PetalError } from '../errors.ts';
 import type { Power } from '../power.ts';
 import type { SnapshotVerbs } from '../snapshots.ts';
 import type { SessionView, Status } from '../status.ts';
+import type { StoreDisks } from '../store-disks.ts';
 import type { Transfers } from '../transfers.ts';
 import * as schemas from './schemas.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
@@ -25,6 +26,7 @@ export interface Control {
   readonly transfers: Transfers;
   readonly discovery: Discovery;
   readonly power: Power;
+  readonly storeDisks: StoreDisks;
   status(): Status;
   sessions(): SessionView[];
   /** False: no such session. */
@@ -42,6 +44,31 @@ export function routes(api: FastifyInstance, control: Control): void {
   chapRoutes(api, control.disks, control.discovery);
   sessionRoutes(api, control);
   powerRoutes(api, control.power);
+  storeRoutes(api, control.storeDisks);
+}
+
+function storeRoutes(api: FastifyInstance, disks: StoreDisks): void {
+  api.get('/store', { schema: { querystring: schemas.NoQuery } }, async () => disks.view());
+  api.get('/store/scrub', { schema: { querystring: schemas.NoQuery } }, async () => disks.scrub());
+  api.post('/store/scrub', { schema: { querystring: schemas.NoQuery } }, async () =>
+    disks.startScrub(),
+  );
+  api.post<{ Body: Static<typeof schemas.AddDiskBody> }>(
+    '/store/disks',
+    { schema: { body: schemas.AddDiskBody } },
+    async ({ body }) => await disks.add(body),
+  );
+  api.post<{ Body: Static<typeof schemas.StoreDiskBody> }>(
+    '/store/drain',
+    { schema: { body: schemas.StoreDiskBody } },
+    async ({ body: { disk } }) => await disks.drain(disk),
+  );
+  // In the query, because a path holds slashes.
+  api.delete<{ Querystring: Static<typeof schemas.StoreDiskQuery> }>(
+    '/store/disks',
+    { schema: { querystring: schemas.StoreDiskQuery } },
+    async ({ query: { disk } }) => await disks.remove(disk),
+  );
 }
 
 function diskRoutes(api: FastifyInstance, { disks, snapshots }: Control): void {

@@ -159,3 +159,16 @@ export const Session = Type.Object({
 });
 export const SessionList = Type.Object({ sessions: Type.Array(Session) });
 export const Kicked = Type.Object({ id: Type.String() });
+
+const Path = Type.String({ minLength: 1, maxLength: limits.pathBytes });
+export const AddDiskBody = Type.Object(
+  {
+    path: Path,
+    size: Type.Optional(Bytes),
+    wipe: Type.Optional(Type.Boolean()),
+    replaces: Type.Optional(Path),
+  },
+  strict,
+);
+export const StoreDiskBody = Type.Object({ disk: Path }, strict);
+export const StoreDiskQuery = Type.Object({ disk: Path }, strict);

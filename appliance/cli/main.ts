@@ -15,6 +15,7 @@ import { printError } from './print.ts';
 import { sessionCommands } from './session.ts';
 import { snapshotCommands } from './snapshot.ts';
 import { statusCommand } from './status.ts';
+import { storeCommands } from './store.ts';
 import { exportCommand, importCommand } from './transfer.ts';
 
 function makeProgram(): Command {
@@ -34,6 +35,7 @@ function makeProgram(): Command {
   chapCommands(program);
   sessionCommands(program);
   powerCommands(program);
+  storeCommands(program);
   statusCommand(program);
   program.addHelpText(
     'after',

@@ -88,6 +88,12 @@ export const limits = {
   /** Segments compared before others get their turn when the cleaner picks. */
   segmentsPerTurn: 32_768,
 
+  /** Between two segments that are scrubbed: leaves the disk to others, and does not oversleep. */
+  scrubRestMsMin: 10,
+  scrubRestMsMax: 600_000,
+  /** How often it is noted how far scrubbing is. */
+  scrubSaveMs: 300_000,
+
   /**
    * Segments kept back: at least this many, and one in `keptShare`. The more, the less a full store
    * moves for each block that is overwritten: about six blocks with one in eight.

@@ -74,6 +74,12 @@ export async function openEmbedded(
   return directory;
 }
 
+/** The newest revision that can be read from a copy of the area; -1: none. */
+export async function newestRevision(disk: Disk, storeId: Uint8Array): Promise<number> {
+  const images = [await readSlot(disk, 0, storeId), await readSlot(disk, 1, storeId)];
+  return Math.max(...images.map((image) => (image === null ? -1 : Number(image.revision))));
+}
+
 const slotBytesOf = (disk: Disk): number => {
   const bytes = Math.floor(disk.size / 2 / limits.imageUnitBytes) * limits.imageUnitBytes;
   if (bytes >= limits.slotBytesMin) return bytes;

@@ -58,10 +58,14 @@ export function isSameFile(fd: number, path: string): boolean {
 }
 
 /** The size of a new store in bytes: what was asked for, or a share of what is free. */
-export async function chooseSize(path: string, wanted: number | undefined): Promise<number> {
+export async function chooseSize(
+  path: string,
+  wanted: number | undefined,
+  sharers = 1,
+): Promise<number> {
   const { bavail, bsize } = await statfs(dirname(path));
   const free = bavail * bsize;
-  const size = wanted ?? Math.min(limits.storeBytesDefault, free / 2);
+  const size = wanted ?? Math.min(limits.storeBytesDefault, free / 2 / sharers);
   const rounded = checkSize(path, size);
   if (rounded <= free) return rounded;
   throw new StorageError(

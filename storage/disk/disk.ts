@@ -16,7 +16,7 @@
 export interface Disk {
   /** For people: a path. */
   readonly name: string;
-  /** Bytes, a multiple of 1 MiB, fixed while open. */
+  /** Bytes, a multiple of 1 MiB, fixed while open but for a disk made of several. */
   readonly size: number;
   /**
    * Whether the first write to a place costs more than later ones, as in a file whose blocks the
@@ -29,4 +29,23 @@ export interface Disk {
   write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
+  /** Present where what is stored may be had in more than one way. */
+  readonly redundancy?: Redundancy | undefined;
+  /** Whether what the disk stands for has gone: a file cut off or removed, a device unplugged. */
+  readonly gone?: boolean;
+}
+
+/** What a disk made of several disks can do for the log above it. Offsets as in `Disk`. */
+export interface Redundancy {
+  /**
+   * Fill `into` in one way after the other until `good` says that the content is right; bad places
+   * are then written anew. False: no way leads to it. The caller sees to it that nobody writes there.
+   */
+  recover(offset: number, into: Uint8Array, good: (bytes: Uint8Array) => boolean): Promise<boolean>;
+  /** The segment at `offset` gets no more writes before it begins anew with its first block. */
+  sealed(offset: number): void;
+  /** Recovery relies on `bytes` at `offset`: every copy and the parity say the same afterwards. */
+  settle(offset: number, bytes: Uint8Array): Promise<void>;
+  /** As `settle`, where nothing is thought to differ: returns how many blocks did. */
+  audit(offset: number, bytes: Uint8Array): Promise<number>;
 }

@@ -20,6 +20,7 @@ export class FileDisk implements Disk {
   readonly #durable: number;
   #failed: StorageError | null = null;
   #closed = false;
+  #gone = false;
   #inFlight = 0;
   #idle: (() => void) | null = null;
 
@@ -35,6 +36,14 @@ export class FileDisk implements Disk {
     this.#durable = openSync(`/proc/self/fd/${plain}`, flags);
   }
 
+  /** Cut off or removed, as a file; unplugged, as a device. Looks again when nothing is known. */
+  get gone(): boolean {
+    if (this.#gone || this.#closed) return this.#gone;
+    const { nlink, size } = fstatSync(this.#plain);
+    this.#gone = this.allocatesOnWrite && (nlink === 0 || size < this.size);
+    return this.#gone;
+  }
+
   async read(offset: number, into: Uint8Array): Promise<void> {
     this.#check(offset, into.length);
     this.#enter();
@@ -45,6 +54,7 @@ export class FileDisk implements Disk {
         done += count;
       }
     } catch (cause) {
+      if (unplugged.includes((cause as NodeJS.ErrnoException).code ?? '')) this.#gone = true;
       const why = cause instanceof Error ? cause.message : String(cause);
       const range = `${into.length} bytes at ${offset}`;
       throw new StorageError('MEDIUM_ERROR', `${this.name}: cannot read ${range}: ${why}`, {
@@ -130,6 +140,9 @@ export class FileDisk implements Disk {
     if (--this.#inFlight === 0) this.#idle?.();
   }
 }
+
+/** What the kernel answers when there is no such device any more. */
+const unplugged: readonly string[] = ['ENXIO', 'ENODEV'];
 
 function readSome(fd: number, into: Uint8Array, offset: number): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -4,8 +4,8 @@
  * 4 KiB block, little-endian:
  *
  *      0  8  magic "PETALSTO"
- *      8  4  version, 1
- *     12  4  length, 104
+ *      8  4  version: 1, or 2 for a disk among several
+ *     12  4  length, 104; 136 in version 2
  *     16  4  CRC-32C of bytes 20…length-1
  *     20  4  zeros
  *     24 16  store id
@@ -13,7 +13,12 @@
  *     48  8  size of the store in bytes
  *     56  8  Directory: offset      64  8  length
  *     72  8  log: offset            80  8  length
- *     88 16  zeros
+ *     88 16  zeros; in version 2 the disk's own id
+ *    104  8  journal: offset       112  8  length (0: none)
+ *    120  8  extents: offset       128  8  length
+ *
+ * In version 2 the size is that of the disk, and the log's area holds its superblocks only: the
+ * table behind it (array/table.ts) says where the rest is.
  *
  * Magic, version, length and checksum keep their places in every later version.
  */
@@ -23,8 +28,8 @@ import type { Disk } from './disk.ts';
 import { limits } from './limits.ts';
 
 const magic = 0x4f54534c41544550n; // "PETALSTO", little-endian
-const version = 1;
-const labelBytes = 104;
+const lengths: Readonly<Record<number, number>> = { 1: 104, 2: 136 };
+const version = 2;
 const at = {
   magic: 0,
   version: 8,
@@ -36,6 +41,9 @@ const at = {
   size: 48,
   directory: 56,
   log: 72,
+  diskId: 88,
+  journal: 104,
+  extents: 120,
 } as const;
 const copies = [0, limits.labelCopyOffset] as const;
 
@@ -53,6 +61,17 @@ export interface Label {
   readonly size: number;
   readonly directory: Area;
   readonly log: Area;
+  /** Null: the store lies on this disk alone. */
+  readonly member: MemberAreas | null;
+}
+
+/** What a disk among several has besides. */
+export interface MemberAreas {
+  /** 16 bytes, of this disk in this store. */
+  readonly diskId: Uint8Array;
+  /** Length 0: none. */
+  readonly journal: Area;
+  readonly extents: Area;
 }
 
 /** The areas of a new store of `size` bytes. */
@@ -63,6 +82,30 @@ export function layOut(storeId: Uint8Array, created: number, size: number): Labe
     size,
     directory: { offset: limits.directoryOffset, length: limits.directoryBytes },
     log: { offset: limits.logOffset, length: size - limits.logOffset },
+    member: null,
+  };
+}
+
+/** The areas of a disk of `size` bytes among several. */
+export function layOutMember(
+  storeId: Uint8Array,
+  diskId: Uint8Array,
+  created: number,
+  size: number,
+  withJournal: boolean,
+): Label {
+  const share = Math.floor(size / limits.journalShare / limits.areaUnitBytes);
+  const wanted = Math.max(share * limits.areaUnitBytes, limits.journalBytesMin);
+  const journal = withJournal ? Math.min(wanted, limits.journalBytesMax) : 0;
+  const extents = limits.memberFixedBytes + journal;
+  return {
+    ...layOut(storeId, created, size),
+    log: { offset: limits.logOffset, length: limits.areaUnitBytes },
+    member: {
+      diskId,
+      journal: { offset: limits.memberFixedBytes, length: journal },
+      extents: { offset: extents, length: size - extents },
+    },
   };
 }
 
@@ -70,16 +113,24 @@ export function encodeLabel(label: Label): Uint8Array {
   const bytes = new Uint8Array(limits.unitBytes);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(at.magic, magic, true);
-  view.setUint32(at.version, version, true);
-  view.setUint32(at.length, labelBytes, true);
+  const written = label.member === null ? 1 : 2;
+  view.setUint32(at.version, written, true);
+  view.setUint32(at.length, lengths[written]!, true);
   bytes.set(label.storeId, at.storeId);
   view.setBigUint64(at.created, BigInt(Math.floor(label.created)), true);
   view.setBigUint64(at.size, BigInt(label.size), true);
-  for (const area of ['directory', 'log'] as const) {
-    view.setBigUint64(at[area], BigInt(label[area].offset), true);
-    view.setBigUint64(at[area] + 8, BigInt(label[area].length), true);
+  const put = (offset: number, area: Area): void => {
+    view.setBigUint64(offset, BigInt(area.offset), true);
+    view.setBigUint64(offset + 8, BigInt(area.length), true);
+  };
+  put(at.directory, label.directory);
+  put(at.log, label.log);
+  if (label.member !== null) {
+    bytes.set(label.member.diskId, at.diskId);
+    put(at.journal, label.member.journal);
+    put(at.extents, label.member.extents);
   }
-  view.setUint32(at.crc, crc32c(bytes.subarray(at.covered, labelBytes)), true);
+  view.setUint32(at.crc, crc32c(bytes.subarray(at.covered, lengths[written]!)), true);
   return bytes;
 }
 
@@ -98,7 +149,7 @@ export function decodeLabel(bytes: Uint8Array): Label | 'none' | 'damaged' {
       `the store was written by a newer version of Petal (format ${written}, this one knows ${version})`,
     );
   }
-  if (written !== version || length !== labelBytes) return 'damaged';
+  if (length !== lengths[written]) return 'damaged';
   const whole = (offset: number): number => Number(view.getBigUint64(offset, true));
   const area = (offset: number): Area => ({ offset: whole(offset), length: whole(offset + 8) });
   const label: Label = {
@@ -107,11 +158,19 @@ export function decodeLabel(bytes: Uint8Array): Label | 'none' | 'damaged' {
     size: whole(at.size),
     directory: area(at.directory),
     log: area(at.log),
+    member:
+      written === 1
+        ? null
+        : {
+            diskId: bytes.slice(at.diskId, at.diskId + 16),
+            journal: area(at.journal),
+            extents: area(at.extents),
+          },
   };
   return isSound(label) ? label : 'damaged';
 }
 
-function isSound({ size, directory, log }: Label): boolean {
+function isSound({ size, directory, log, member }: Label): boolean {
   const unit = limits.areaUnitBytes;
   const within = ({ offset, length }: Area): boolean =>
     offset % unit === 0 && length % unit === 0 && length > 0 && offset + length <= size;
@@ -121,7 +180,19 @@ function isSound({ size, directory, log }: Label): boolean {
     directory.offset >= limits.labelAreaBytes &&
     within(directory) &&
     log.offset >= directory.offset + directory.length &&
-    within(log)
+    within(log) &&
+    (member === null || (log.length === unit && soundMember(member, size)))
+  );
+}
+
+function soundMember({ journal, extents }: MemberAreas, size: number): boolean {
+  const unit = limits.areaUnitBytes;
+  return (
+    journal.offset === limits.memberFixedBytes &&
+    journal.length % unit === 0 &&
+    extents.offset === journal.offset + journal.length &&
+    extents.length > 0 &&
+    extents.offset + extents.length <= size
   );
 }
 

@@ -22,6 +22,35 @@ export const limits = {
   directoryOffset: mebibyte,
   directoryBytes: 15 * mebibyte,
   logOffset: 16 * mebibyte,
+  /** Of a disk among several: behind the superblocks two copies of the table, then the journal. */
+  tableOffset: 17 * mebibyte,
+  tableCopyBytes: mebibyte / 2,
+  memberFixedBytes: 18 * mebibyte,
+  /**
+   * Journal of a disk that holds parity: the groups of one segment and their headers take 2 MiB at
+   * most, what does not fit before its end 0.7 MiB, and the next segment's begin meanwhile.
+   */
+  journalBytesMin: 4 * mebibyte,
+  journalBytesMax: 16 * mebibyte,
+  /** The journal takes at most one in so many bytes of its disk, above its minimum. */
+  journalShare: 64,
+  /** Disks of one store: what the table's entries have room for, and more than a server takes. */
+  disksMax: 64,
+  /** Data disks in a row: beyond eight the loss of a second disk becomes too likely. */
+  columnsMin: 2,
+  columnsMax: 8,
+  /** Zones of a new store: so many steps in the progress of a rebuild, and a small table. */
+  zonesWanted: 1024,
+  zoneSegmentsMin: 4,
+  /** Extents of one disk, numbered in 24 bits of an entry of the table. */
+  extentsMax: 2 ** 24 - 1,
+  /** Time of a disk that moving extents takes while clients work, as a share; alone it takes all. */
+  moveShare: 0.3,
+  moveShareMin: 0.01,
+  /** A path as the table remembers it, for people. */
+  pathBytes: 168,
+  /** Disks looked at this often: a file that was removed or cut off says nothing by itself. */
+  lookMs: 5_000,
   /** Zeros written at once where space cannot be allocated otherwise. */
   zeroBytes: 4 * mebibyte,
   /**
@@ -39,4 +68,7 @@ export const limits = {
 assert.equal(limits.directoryOffset, limits.labelAreaBytes);
 assert.equal(limits.logOffset, limits.directoryOffset + limits.directoryBytes);
 assert(limits.logOffset < limits.storeBytesMin);
+assert.equal(limits.tableOffset, limits.logOffset + limits.areaUnitBytes);
+assert.equal(limits.memberFixedBytes, limits.tableOffset + 2 * limits.tableCopyBytes);
+assert(limits.memberFixedBytes + limits.journalBytesMin < limits.storeBytesMin);
 assert(limits.labelCopyOffset + limits.unitBytes <= limits.labelAreaBytes);

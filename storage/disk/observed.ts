@@ -1,21 +1,25 @@
 /** A disk that tells when it has failed: the first failed write or sync, once. */
 import { StorageError } from '../base/errors.ts';
-import type { Disk } from './disk.ts';
+import type { Disk, Redundancy } from './disk.ts';
 
 export class ObservedDisk implements Disk {
   readonly name: string;
-  readonly size: number;
   readonly allocatesOnWrite: boolean;
+  readonly redundancy: Redundancy | undefined;
   readonly #disk: Disk;
   readonly #heard: (error: StorageError) => void;
   #told = false;
 
   constructor(disk: Disk, heard: (error: StorageError) => void) {
     this.name = disk.name;
-    this.size = disk.size;
+    this.redundancy = disk.redundancy;
     this.allocatesOnWrite = disk.allocatesOnWrite;
     this.#disk = disk;
     this.#heard = heard;
+  }
+
+  get size(): number {
+    return this.#disk.size;
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {

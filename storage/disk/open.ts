@@ -34,6 +34,8 @@ export interface OpenOptions {
   readonly size?: number | undefined;
   /** Take a file or device although something else is on it. Never touches a store of ours. */
   readonly wipe?: boolean | undefined;
+  /** How many new stores or disks share what is free; default 1. */
+  readonly sharers?: number | undefined;
   /** Where the note of a device's holder lies. */
   readonly stateDirectory?: string | undefined;
   readonly clock: Clock;
@@ -67,6 +69,13 @@ export async function openStoreDisk(options: OpenOptions): Promise<StoreDisk> {
   );
 }
 
+/** As `openStoreDisk`, but nothing is made: null when there is no such file, or an empty one. */
+export async function openExistingDisk(options: OpenOptions): Promise<StoreDisk | null> {
+  const place = await locate(options.path);
+  if (place.kind === 'absent') return null;
+  return await openStoreDisk({ ...options, wipe: false });
+}
+
 async function openFile(place: Place, options: OpenOptions): Promise<StoreDisk> {
   const { path, bytes } = place;
   const size = Math.floor(bytes / limits.areaUnitBytes) * limits.areaUnitBytes;
@@ -84,7 +93,7 @@ async function openFile(place: Place, options: OpenOptions): Promise<StoreDisk> 
 
 async function makeFile(place: Place, options: OpenOptions): Promise<StoreDisk> {
   const { path } = place;
-  const size = await chooseSize(path, options.size);
+  const size = await chooseSize(path, options.size, options.sharers);
   const fd = openTemporary(path);
   return await claim({ fd, size, place, options }, async (disk, unlock) => {
     // Locked, but is it still the temporary file? Its maker may have finished and renamed it.

@@ -52,10 +52,15 @@ export class Garbage {
   /** Sheets read, for the cost of cleaning. */
   reads = 0;
 
-  /** At open: the sheets that the checkpoint has. */
-  open(first: number, next: number): void {
+  /** At open: the sheets that the checkpoint has. The last of them is filled on, if it can be read. */
+  open(first: number, next: number, last: Uint32Array | null): void {
     this.#first = first;
     this.#next = next;
+    if (last === null || last[0]! >= perSheet) return;
+    // Else each short life would leave a sheet, and its segment, behind.
+    this.#next -= 1;
+    this.#unwritten = [Uint32Array.from(last)];
+    this.#halfWritten = true;
   }
 
   /** Sheets of the file. */

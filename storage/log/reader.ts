@@ -12,7 +12,7 @@ import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
-import type { Disk } from '../disk/disk.ts';
+import type { Disk, Redundancy } from '../disk/disk.ts';
 import type { BlockCache } from './cache.ts';
 import { blockIdentity } from './format.ts';
 import type { Waiter } from './group.ts';
@@ -70,6 +70,8 @@ export class LogReader {
   /** Disk calls, and those of them that read ahead. */
   calls = 0;
   callsAhead = 0;
+  /** Blocks that were had in another way than the usual one. */
+  recovered = 0;
 
   constructor(disk: Disk, segments: Segments, ring: Ring, cache: BlockCache, log: Log) {
     this.#disk = disk;
@@ -178,9 +180,35 @@ export class LogReader {
       const { run, into, at } = next;
       const bytes = into.subarray(at, at + run.crcs.length * limits.blockBytes);
       this.#disk.read(run.address * limits.blockBytes, bytes).then(
-        () => this.#ended(next, this.#verify(run, into, at)),
-        (reason: unknown) => this.#ended(next, asError(reason)),
+        () => this.#judge(next, this.#verify(next, this.#disk.redundancy === undefined)),
+        (reason: unknown) => this.#judge(next, asError(reason)),
       );
+    }
+  }
+
+  /** What is not right may be had in another way. */
+  #judge(read: Waiting, error: StorageError | null): void {
+    const { redundancy } = this.#disk;
+    if (error === null || redundancy === undefined) {
+      this.#ended(read, error);
+      return;
+    }
+    this.#recover(read, redundancy).then(
+      () => this.#ended(read, this.#verify(read, true)),
+      (reason: unknown) => this.#ended(read, asError(reason)),
+    );
+  }
+
+  async #recover({ run, into, at }: Waiting, redundancy: Redundancy): Promise<void> {
+    for (let index = 0; index < run.crcs.length; index += 1) {
+      const from = at + index * limits.blockBytes;
+      const good = (bytes: Uint8Array): boolean =>
+        matches(run.epochs[index]!, run.block + index, run.crcs[index]!, bytes, 0);
+      const block = into.subarray(from, from + limits.blockBytes);
+      if (good(block)) continue;
+      if (await redundancy.recover((run.address + index) * limits.blockBytes, block, good)) {
+        this.recovered += 1;
+      }
     }
   }
 
@@ -195,7 +223,8 @@ export class LogReader {
     read.done.complete(error);
   }
 
-  #verify(run: Run, into: Uint8Array, at: number): StorageError | null {
+  /** `last`: what does not match now is damaged for good. */
+  #verify({ run, into, at }: Waiting, last: boolean): StorageError | null {
     let bad = 0;
     for (let index = 0; index < run.crcs.length; index += 1) {
       const from = at + index * limits.blockBytes;
@@ -205,7 +234,7 @@ export class LogReader {
       } else bad += 1;
     }
     if (bad === 0) return null;
-    this.badBlocks += bad;
+    if (last) this.badBlocks += bad;
     return new StorageError(
       'MEDIUM_ERROR',
       `${this.#disk.name}: ${bad} of ${run.crcs.length} blocks at ${run.address} are damaged`,

@@ -35,11 +35,13 @@ export class Ring {
   /** In the order in which they were opened. */
   #order: SegmentBuffer[] = [];
   /** Segment → buffer number + 1; 0: not in memory. */
-  readonly #index: Uint16Array;
+  #index: Uint16Array;
   readonly #heir: Heir;
   #idle = 0;
   /** Several reads of one block in a row, sector by sector, are one. */
   #last = 0;
+  /** Called when all of a segment that ever will be is on disk. */
+  ended: (segment: number) => void = () => {};
 
   constructor(segments: number, recentBytes: number, heir: Heir = () => {}) {
     this.#heir = heir;
@@ -60,6 +62,7 @@ export class Ring {
       this.#bequeath(buffer);
     }
     buffer.asked.fill(0);
+    if (segment >= this.#index.length) this.#grow(segment);
     buffer.segment = segment;
     buffer.busy = 1;
     this.#index[segment] = this.#buffers.indexOf(buffer) + 1;
@@ -74,6 +77,13 @@ export class Ring {
       const address = segment * limits.blocksPerSegment + slot;
       this.#heir(address, bytes, slot * limits.blockBytes, count);
     }
+  }
+
+  /** The store has more segments than it had. */
+  #grow(segment: number): void {
+    const index = new Uint16Array(segment * 2);
+    index.set(this.#index);
+    this.#index = index;
   }
 
   #vacant(): SegmentBuffer {
@@ -93,17 +103,19 @@ export class Ring {
   settle(buffer: SegmentBuffer): void {
     assert(buffer.busy > 0);
     buffer.busy -= 1;
-    if (buffer.busy === 0) this.#idle += 1;
+    if (buffer.busy > 0) return;
+    this.#idle += 1;
+    this.ended(buffer.segment);
   }
 
   holds(segment: number): SegmentBuffer | null {
-    const at = this.#index[segment]!;
+    const at = this.#index[segment] ?? 0;
     return at === 0 ? null : this.#buffers[at - 1]!;
   }
 
   /** Copy the block at `address`, if it is here. */
   copy(address: number, into: Uint8Array, at: number): boolean {
-    const number = this.#index[segmentOf(address)]!;
+    const number = this.#index[segmentOf(address)] ?? 0;
     if (number === 0) return false;
     const slot = slotOf(address);
     const from = slot * limits.blockBytes;

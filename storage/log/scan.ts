@@ -21,7 +21,7 @@ import {
   readSegmentHeader,
   type SegmentHeader,
 } from './format.ts';
-import { blockWords } from './frame.ts';
+import { blockWords, wordsOf } from './frame.ts';
 import { SegmentImage } from './image.ts';
 import type { LogPosition, Superblock } from './superblock.ts';
 
@@ -48,6 +48,8 @@ export class Scan {
   readonly #storeId: Uint32Array;
   readonly #superblock: Superblock;
   readonly #chain: number[] = [];
+  /** Blocks of groups that count, by segment. */
+  readonly #taken: { readonly segment: number; readonly from: number; readonly to: number }[] = [];
   #here = new SegmentImage();
   #spare = new SegmentImage();
   #incarnation = 0;
@@ -97,6 +99,9 @@ export class Scan {
     for (;;) {
       block = await this.#groupsFrom(segment, block, apply);
       const next = await this.#load(this.#spare, header.next, this.#segmentSequence + 1);
+      if (next !== null && this.#follows(this.#spare, header.next, 1) === null) {
+        await this.#mend(this.#spare, header.next, 1);
+      }
       if (next !== null && this.#follows(this.#spare, header.next, 1) !== null) {
         [this.#here, this.#spare] = [this.#spare, this.#here];
         segment = header.next;
@@ -110,6 +115,7 @@ export class Scan {
       if (!(await this.#acknowledged(segment, block, header.next))) break;
       block = await this.#forgive(segment, block, apply);
     }
+    await this.#settle();
     if (this.#sequence <= this.#superblock.wholeAt) {
       throw this.#corrupt('it ends before the checkpoint in it is whole');
     }
@@ -124,11 +130,21 @@ export class Scan {
     if (segment < 1 || segment > this.#superblock.segments) return null;
     await image.read(this.#disk, segment);
     this.#bytes += limits.segmentBytes;
-    const header = readSegmentHeader(image.words, this.#storeId);
-    if (header === null || header.segment !== segment) return null;
-    this.#current(header);
-    const ours = header.incarnation === this.#incarnation && header.sequence === sequence;
-    return ours ? header : null;
+    const ours = (words: Uint32Array): SegmentHeader | null => {
+      const header = readSegmentHeader(words, this.#storeId);
+      if (header === null || header.segment !== segment) return null;
+      this.#current(header);
+      const same = header.incarnation === this.#incarnation && header.sequence === sequence;
+      return same ? header : null;
+    };
+    const header = ours(image.words);
+    const { redundancy } = this.#disk;
+    if (header !== null || redundancy === undefined) return header;
+    const front = Buffer.from(image.bytes.subarray(0, limits.blockBytes));
+    const good = (bytes: Uint8Array): boolean => ours(wordsOf(bytes)) !== null;
+    if (!(await redundancy.recover(segment * limits.segmentBytes, front, good))) return null;
+    image.bytes.set(front);
+    return ours(image.words);
   }
 
   /**
@@ -159,11 +175,63 @@ export class Scan {
   async #groupsFrom(segment: number, block: number, apply: Apply): Promise<number> {
     let at = block;
     for (;;) {
-      const header = this.#follows(this.#here, segment, at);
-      if (header === null) return at;
+      if (!this.#counts(segment, at)) await this.#mend(this.#here, segment, at);
+      if (!this.#counts(segment, at)) break;
+      const header = this.#follows(this.#here, segment, at)!;
       const entries = readEntries(this.#here.words, at * blockWords, header);
-      if (this.#damaged(entries) > 0) return at;
       at = await this.#accept(header, entries, at, apply);
+    }
+    this.#taken.push({ segment, from: block, to: at });
+    return at;
+  }
+
+  #counts(segment: number, at: number): boolean {
+    const header = this.#follows(this.#here, segment, at);
+    if (header === null) return false;
+    return damaged(this.#here, readEntries(this.#here.words, at * blockWords, header)) === 0;
+  }
+
+  /** A group that does not count as it was read may be had whole in another way. */
+  async #mend(image: SegmentImage, segment: number, at: number): Promise<void> {
+    const { redundancy } = this.#disk;
+    if (redundancy === undefined || at >= limits.blocksPerSegment) return;
+    const address = segment * limits.blocksPerSegment + at;
+    if (this.#follows(image, segment, at) === null) {
+      const front = image.block(address);
+      const before = Buffer.from(front);
+      const good = (bytes: Uint8Array): boolean => {
+        front.set(bytes);
+        return this.#follows(image, segment, at) !== null;
+      };
+      const found = await redundancy.recover(address * limits.blockBytes, Buffer.from(front), good);
+      if (!found) front.set(before);
+    }
+    const header = this.#follows(image, segment, at);
+    if (header === null) return;
+    for (const entry of readEntries(image.words, at * blockWords, header)) {
+      if (damaged(image, [entry]) === 0) continue;
+      const good = (bytes: Uint8Array): boolean =>
+        crc32c(bytes, entryIdentity(entry)) === entry.crc;
+      const block = Buffer.alloc(limits.blockBytes);
+      if (!(await redundancy.recover(entry.address * limits.blockBytes, block, good))) return;
+      image.block(entry.address).set(block);
+    }
+  }
+
+  /**
+   * What was under way at the end may be in one copy only: every copy gets what was read. Groups under
+   * way lie in the last few segments.
+   */
+  async #settle(): Promise<void> {
+    const { redundancy } = this.#disk;
+    if (redundancy === undefined) return;
+    for (const { segment, from, to } of this.#taken.slice(-lookAhead)) {
+      if (from === to) continue;
+      await this.#here.read(this.#disk, segment);
+      const start = from === 1 ? 0 : from;
+      const offset = segment * limits.segmentBytes + start * limits.blockBytes;
+      const bytes = this.#here.bytes.subarray(start * limits.blockBytes, to * limits.blockBytes);
+      await redundancy.settle(offset, bytes);
     }
   }
 
@@ -178,17 +246,6 @@ export class Scan {
     this.#groups += 1;
     await apply(entries);
     return at + 1 + header.blocks;
-  }
-
-  /** Data blocks that do not match their entries. */
-  #damaged(entries: readonly Entry[]): number {
-    let bad = 0;
-    for (const entry of entries) {
-      if (entry.address === 0) continue;
-      const data = this.#here.block(entry.address);
-      if (crc32c(data, entryIdentity(entry)) !== entry.crc) bad += 1;
-    }
-    return bad;
   }
 
   /** Whether a later group knew the next one, which does not count, to be durable. */
@@ -225,11 +282,21 @@ export class Scan {
       throw this.#corrupt(`acknowledged group ${this.#sequence} is damaged or gone`);
     }
     const entries = readEntries(this.#here.words, at * blockWords, header);
-    this.#badBlocks += this.#damaged(entries);
+    this.#badBlocks += damaged(this.#here, entries);
     return await this.#accept(header, entries, at, apply);
   }
 
   #corrupt(what: string): StorageError {
     return new StorageError('CORRUPT', `${this.#disk.name}: the log is damaged: ${what}`);
   }
+}
+
+/** Data blocks that do not match their entries. */
+function damaged(image: SegmentImage, entries: readonly Entry[]): number {
+  let bad = 0;
+  for (const entry of entries) {
+    if (entry.address === 0) continue;
+    if (crc32c(image.block(entry.address), entryIdentity(entry)) !== entry.crc) bad += 1;
+  }
+  return bad;
 }

@@ -33,9 +33,9 @@ export const countsPerSheet = limits.blockBytes / 2;
 
 /** The live counts as a checkpoint writes them, with the blocks that it writes itself. */
 export class LiveCounts {
-  readonly live: Uint16Array;
+  live: Uint16Array;
   /** Sheet → whether it differs from the checkpoint before. */
-  readonly changed: Uint8Array;
+  changed: Uint8Array;
 
   constructor(live: Uint16Array, changed: Uint8Array) {
     this.live = live;
@@ -49,6 +49,11 @@ export class LiveCounts {
   }
 
   #add(segment: number, delta: number): void {
+    // The store has become larger since the checkpoint began.
+    if (segment >= this.live.length) {
+      this.live = resized(this.live, new Uint16Array(segment * 2));
+      this.changed = resized(this.changed, new Uint8Array((segment * 2) / countsPerSheet + 1));
+    }
     this.live[segment]! += delta;
     this.changed[(segment / countsPerSheet) | 0] = 1;
   }
@@ -91,12 +96,11 @@ class Queue {
 }
 
 export class Segments {
-  /** Segments 1…count exist. */
-  readonly count: number;
-  readonly #state: Uint8Array;
-  readonly #live: Uint16Array;
-  readonly #awaits: Uint32Array;
-  readonly #sequence: Float64Array;
+  #count: number;
+  #state: Uint8Array;
+  #live: Uint16Array;
+  #awaits: Uint32Array;
+  #sequence: Float64Array;
   readonly #pins = new Map<number, number>();
   /** Free segments whose first write was paid for, the longest free first. */
   readonly #free = new Queue();
@@ -124,13 +128,36 @@ export class Segments {
 
   /** `reused` hears of every segment that is about to be filled anew. */
   constructor(count: number, reused: (segment: number) => void) {
-    this.count = count;
+    this.#count = count;
     this.#state = new Uint8Array(count + 1).fill(SegmentState.full);
     this.#live = new Uint16Array(count + 1);
     this.#awaits = new Uint32Array(count + 1);
     this.#sequence = new Float64Array(count + 1);
     this.#changed = new Uint8Array(Math.ceil((count + 1) / countsPerSheet));
     this.#reused = reused;
+  }
+
+  /** Segments 1…count exist. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** There are so many segments from now on. False: one of those that would go was written. */
+  resize(count: number): boolean {
+    if (count < this.#touched) return false;
+    if (count > this.#count) {
+      this.#state = resized(this.#state, new Uint8Array(count + 1));
+      this.#state.fill(SegmentState.free, this.#count + 1);
+      this.#live = resized(this.#live, new Uint16Array(count + 1));
+      this.#awaits = resized(this.#awaits, new Uint32Array(count + 1));
+      this.#sequence = resized(this.#sequence, new Float64Array(count + 1));
+      const sheets = Math.ceil((count + 1) / countsPerSheet);
+      this.#changed = resized(this.#changed, new Uint8Array(sheets));
+      for (let sheet = 0; sheet < sheets; sheet += 1) this.changeSheet(sheet);
+    }
+    this.#count = count;
+    this.released();
+    return true;
   }
 
   get free(): number {
@@ -369,4 +396,13 @@ export class Segments {
     this.#pins.delete(segment);
     if (this.#dead.has(segment) && this.#mayGo(segment)) this.#release(segment);
   }
+}
+
+/** `into` with the content of `from` at its front; a part of it when `into` is shorter. */
+function resized<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(
+  from: T,
+  into: T,
+): T {
+  into.set(from.subarray(0, into.length));
+  return into;
 }

@@ -80,6 +80,10 @@ export class LogWriter {
     this.#groupSequence = groupSequence;
     this.#segmentSequence = segmentSequence - 1;
     this.#committed = groupSequence - 1;
+    const { redundancy } = ports.disk;
+    if (redundancy !== undefined) {
+      ports.ring.ended = (segment) => redundancy.sealed(segment * limits.segmentBytes);
+    }
     this.#next = ports.segments.take();
     this.#advance();
   }

@@ -14,11 +14,11 @@ import type { Epoch } from './epochs.ts';
 import { leafFanout, pagesFor } from './page.ts';
 
 export class Account {
-  readonly keptSegments: number;
+  keptSegments = 0;
   /** Blocks of user data. */
-  readonly capacity: number;
+  capacity = 0;
   /** Blocks of map pages that come on top of the capacity. */
-  readonly #pageAllowance: number;
+  #pageAllowance = 0;
   /** Blocks that anybody sees. */
   physical = 0;
   #promised = 0;
@@ -30,6 +30,21 @@ export class Account {
   pagesOf: { readonly used: number } = { used: 0 };
 
   constructor(segments: number) {
+    this.#size(segments);
+  }
+
+  /** There are so many segments from now on. False: what is held and promised would not fit. */
+  resize(segments: number): boolean {
+    const before = { kept: this.keptSegments, capacity: this.capacity, pages: this.#pageAllowance };
+    this.#size(segments);
+    if (this.fits(0, 0) || this.capacity >= before.capacity) return true;
+    this.keptSegments = before.kept;
+    this.capacity = before.capacity;
+    this.#pageAllowance = before.pages;
+    return false;
+  }
+
+  #size(segments: number): void {
     this.keptSegments = Math.max(limits.keptSegmentsMin, Math.ceil(segments / limits.keptShare));
     const usable = (segments - this.keptSegments) * limits.segmentContentBlocks;
     // One leaf for its blocks, an inner page for many of those, and a few for being small.

@@ -52,6 +52,8 @@ export class Checkpointer {
   #running = false;
   /** Blocks of the sheets that the last checkpoint replaced: theirs to give back with this one. */
   #replaced: number[] = [];
+  /** Sheets that the checkpoint under way has not written yet. */
+  #sheetsToWrite = 0;
   /** Written by the checkpoint under way: after a crash it is to be written once more. */
   pagesInDoubt = 0;
   count = 0;
@@ -79,7 +81,9 @@ export class Checkpointer {
       Math.ceil(epochs.byNumber.size / epochsPerSheet) +
       1;
     const blocks = Math.ceil((this.#ports.places.count + sheets) / sheetsPerBlock) + 1;
-    return 2 * (pages.dirty + pages.pending + sheets + blocks) + this.pagesInDoubt;
+    return (
+      2 * (pages.dirty + pages.pending + this.#sheetsToWrite + sheets + blocks) + this.pagesInDoubt
+    );
   }
 
   /** Resolves when the checkpoint is durable. DISK_FAILED. */
@@ -93,8 +97,10 @@ export class Checkpointer {
     this.#alive();
     this.#begunAt = writer.blocks;
     const cut = this.#cut();
+    this.#sheetsToWrite = sheetsOf(cut);
     await this.#each(cut.pages, (page) => this.#page(page, cut.live));
     await this.#sheets(cut);
+    this.#sheetsToWrite = 0;
     this.#alive();
     const blocks = this.#contents(cut.counters);
     const wholeAt = writer.newest;
@@ -102,7 +108,7 @@ export class Checkpointer {
     const superblock: Superblock = {
       sequence: before.sequence + 1,
       incarnation: before.incarnation,
-      segments: before.segments,
+      segments: content.segments.count,
       spaces: cut.spaces,
       position,
       wholeAt,
@@ -228,6 +234,7 @@ export class Checkpointer {
     content.segments.born(address);
     const before = places.set({ kind, number, address, crc: writer.crc });
     if (before !== 0) this.#replaced.push(before);
+    this.#sheetsToWrite -= 1;
     this.#counted();
   }
 
@@ -264,6 +271,12 @@ export class Checkpointer {
       content.pages.table.change(number * idsPerSheet);
     }
   }
+}
+
+/** At most: of the epochs all may have changed. */
+function sheetsOf({ tables, live, garbage, epochs }: Cut): number {
+  const counts = live.changed.reduce((sum, changed) => sum + changed, 0);
+  return tables.length + counts + garbage.sheets.length + epochs.length;
 }
 
 /** The live counts have so many sheets. */

@@ -22,6 +22,7 @@ import {
 import { blockWords, wordsOf } from '../log/frame.ts';
 import { type Garbage, isHole, type ReadSheet } from '../log/garbage.ts';
 import { SegmentImage } from '../log/image.ts';
+import { mendEntries } from '../log/mend.ts';
 import { matches } from '../log/reader.ts';
 import type { Ring } from '../log/ring.ts';
 import { SegmentState, slotOf } from '../log/segments.ts';
@@ -157,9 +158,11 @@ export class Cleaner {
           if (writer.unsettled === 0) return false;
           await writer.progress();
         }
+        const some = entries.slice(from, from + stride);
+        if (disk.redundancy !== undefined) await mendEntries(disk, this.#image, some);
         if (writer.failure !== null) throw writer.failure;
         if (!room.forCleaner(stride)) return false;
-        for (const entry of entries.slice(from, from + stride)) {
+        for (const entry of some) {
           // What is known to be a hole needs no look at the map.
           const holes = garbage.holes(segment);
           if (holes !== undefined && isHole(holes, slotOf(entry.address))) this.holes += 1;

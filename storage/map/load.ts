@@ -9,7 +9,8 @@ import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EntryKind, entryHead, identitySum } from '../log/format.ts';
 import { wordsOf } from '../log/frame.ts';
-import type { Garbage } from '../log/garbage.ts';
+import type { Garbage, ReadSheet } from '../log/garbage.ts';
+import { readMended } from '../log/mend.ts';
 import { segmentOf } from '../log/segments.ts';
 import type { Superblock } from '../log/superblock.ts';
 import { liveSheets } from './checkpoint.ts';
@@ -25,6 +26,7 @@ export async function loadCheckpoint(
   content: Content,
   places: Places,
   file: Garbage,
+  readGarbage: ReadSheet,
 ): Promise<void> {
   const loader = new Loader(disk, content);
   const live: SheetPlace[] = [];
@@ -45,12 +47,12 @@ export async function loadCheckpoint(
       else loader.check(sheet.kind === SheetKind.pageTable, `a sheet of kind ${sheet.kind}`);
     }
   }
-  await loader.live(live);
+  await loader.live(live, superblock.segments);
   if (garbage.length > 0) {
     garbage.sort((a, b) => a - b);
     const [first, next] = [garbage[0]!, garbage.at(-1)! + 1];
     loader.check(next - first === garbage.length, 'the garbage file has a gap');
-    file.open(first, next);
+    file.open(first, next, await readGarbage(next - 1));
   }
   for (const address of places.addresses()) loader.born(address);
   for (const { address } of superblock.blocks) loader.born(address);
@@ -126,13 +128,16 @@ class Loader {
     const first = wanted[run[0]!]!.address;
     this.check(this.#content.segments.contains(first), `address ${first} is nowhere`);
     const bytes = Buffer.allocUnsafeSlow(run.length * limits.blockBytes);
-    await this.#disk.read(first * limits.blockBytes, bytes);
-    run.forEach((at, index) => {
+    const { redundancy } = this.#disk;
+    if (redundancy === undefined) await this.#disk.read(first * limits.blockBytes, bytes);
+    for (const [index, at] of run.entries()) {
       const block = bytes.subarray(index * limits.blockBytes, (index + 1) * limits.blockBytes);
       const { address, crc, identity } = wanted[at]!;
-      this.check(crc32c(block, identity) === crc, `block ${address} does not match its checksum`);
+      const good = (content: Uint8Array): boolean => crc32c(content, identity) === crc;
+      if (redundancy !== undefined) await readMended(this.#disk, address, block, good);
+      this.check(good(block), `block ${address} does not match its checksum`);
       found[at] = block;
-    });
+    }
   }
 
   #sheets(places: readonly SheetPlace[]): Promise<Uint8Array[]> {
@@ -144,12 +149,14 @@ class Loader {
     );
   }
 
-  async live(places: readonly SheetPlace[]): Promise<void> {
+  /** `before`: segments that there were when the checkpoint was written. */
+  async live(places: readonly SheetPlace[], before: number): Promise<void> {
     const { segments } = this.#content;
     for (const [index, bytes] of (await this.#sheets(places)).entries()) {
       const { number } = places[index]!;
       const counts = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-      const good = number < liveSheets(segments.count) && segments.load(number, counts);
+      const good =
+        number < liveSheets(Math.max(segments.count, before)) && segments.load(number, counts);
       this.check(good, `live counts ${number} make no sense`);
     }
   }

@@ -21,6 +21,7 @@ import { Garbage, type ReadSheet } from '../log/garbage.ts';
 import { LogReader } from '../log/reader.ts';
 import { Ring } from '../log/ring.ts';
 import { Scan, type ScanResult } from '../log/scan.ts';
+import { Scrubber } from '../log/scrub.ts';
 import { Segments } from '../log/segments.ts';
 import {
   eraseSuperblocks,
@@ -73,7 +74,19 @@ export interface BlocksOptions {
 
 export type Store = Blocks &
   Claims &
-  Images & { stats(): BlocksStats; clean(segments: number): Promise<number> };
+  Images & {
+    stats(): BlocksStats;
+    /** Clean up to `segments` segments now, those with most garbage; returns how many were. */
+    clean(segments: number): Promise<number>;
+    /**
+     * The disk has, or is to have, so many bytes. NO_SPACE: what is held and promised does not fit;
+     * nothing has changed then.
+     */
+    resize(bytes: number): void;
+    readonly scrubber: Scrubber;
+    /** Whether anything may need what a segment, by its number, holds. */
+    needs(segment: number): boolean;
+  };
 
 /** Lay out an empty store. What was on the disk is lost. Durable when it resolves. INVALID. */
 export async function formatBlocks(disk: Disk, options: FormatOptions): Promise<void> {
@@ -113,7 +126,9 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
   const log = options.log ?? silentLog;
   const { storeId, superblock: found } = await readSuperblock(disk);
   const segmentCount = segmentsOf(disk);
-  if (segmentCount < found.segments) {
+  // A store on several disks may have become smaller, where the log had never been.
+  const least = disk.redundancy === undefined ? found.segments : found.touched;
+  if (segmentCount < least) {
     throw new StorageError('CORRUPT', `${disk.name} is smaller than the store on it`);
   }
   const superblock: Superblock = {
@@ -137,7 +152,9 @@ export async function openBlocks(ports: BlocksPorts, options: BlocksOptions): Pr
   const account = new Account(segmentCount);
   segments.hole = (address) => garbage.hole(address);
   const content = new Content(segments, account, source, options.mapBytes ?? limits.mapBytes);
-  const scanned = await recover(disk, storeId, found, content, places, garbage);
+  const readGarbage: ReadSheet = (number) => source.garbage(number);
+  const loading = { content, places, garbage, readGarbage };
+  const scanned = await recover(disk, storeId, found, loading);
   if (scanned.badBlocks > 0) {
     log.error({ blocks: scanned.badBlocks, disk: disk.name }, 'acknowledged blocks are damaged');
   }
@@ -156,20 +173,28 @@ interface Hooks {
   ring: Ring | null;
 }
 
+/** What a checkpoint is read into. */
+interface Loading {
+  readonly content: Content;
+  readonly places: Places;
+  readonly garbage: Garbage;
+  readonly readGarbage: ReadSheet;
+}
+
 /** The state that the checkpoint and the log behind it lead to. */
 async function recover(
   disk: Disk,
   storeId: Uint32Array,
   superblock: Superblock,
-  content: Content,
-  places: Places,
-  garbage: Garbage,
+  loading: Loading,
 ): Promise<ScanResult> {
+  const { content, places, garbage, readGarbage } = loading;
   const { segments, pages } = content;
-  await loadCheckpoint(disk, superblock, content, places, garbage);
+  await loadCheckpoint(disk, superblock, content, places, garbage, readGarbage);
   // A segment that the checkpoint names may lose its last block in the log behind it.
   const named = new Set<number>();
   segments.emptied = (segment) => named.add(segment);
+  const here = { ...superblock, segments: segments.count };
   const replay = async (entries: readonly Entry[]): Promise<void> => {
     for (const entry of entries) {
       for (;;) {
@@ -180,7 +205,7 @@ async function recover(
       content.replay(entry);
     }
   };
-  const scan = new Scan(disk, storeId, superblock);
+  const scan = new Scan(disk, storeId, here);
   const scanned = await scan.run(replay, (segment) => garbage.reused(segment));
   for (const segment of scanned.segments) named.add(segment);
   segments.emptied = () => {};
@@ -283,6 +308,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     operations,
     keeper,
     conditioner: new Conditioner(disk, segments, clock),
+    scrubber: new Scrubber({ disk, clock, segments, storeId, log }),
     removals,
     garbage,
     pump,

@@ -14,23 +14,31 @@ export class Room {
   readonly #writer: LogWriter;
   readonly #segments: Segments;
   readonly #checkpointer: Checkpointer;
-  /** Segments that writers leave. */
-  readonly floor: number;
-  /** Below this many free segments the cleaner begins. */
-  readonly low: number;
-  /** With this many it ends. */
-  readonly high: number;
+  readonly #account: Account;
 
   constructor(writer: LogWriter, segments: Segments, checkpointer: Checkpointer, account: Account) {
     this.#writer = writer;
     this.#segments = segments;
     this.#checkpointer = checkpointer;
-    const kept = account.keptSegments;
-    // What is kept back and not kept free is garbage between live blocks: the more of it, the less
-    // is moved.
-    this.floor = Math.max(limits.keptSegmentsMin / 2, Math.ceil(kept / 4));
-    this.low = this.floor + Math.ceil(kept / 16);
-    this.high = this.floor + Math.ceil(kept / 8);
+    this.#account = account;
+  }
+
+  /**
+   * Segments that writers leave. What is kept back and not kept free is garbage between live blocks: the
+   * more of it, the less is moved.
+   */
+  get floor(): number {
+    return Math.max(limits.keptSegmentsMin / 2, Math.ceil(this.#account.keptSegments / 4));
+  }
+
+  /** Below this many free segments the cleaner begins. */
+  get low(): number {
+    return this.floor + Math.ceil(this.#account.keptSegments / 16);
+  }
+
+  /** With this many it ends. */
+  get high(): number {
+    return this.floor + Math.ceil(this.#account.keptSegments / 8);
   }
 
   get #blocks(): number {

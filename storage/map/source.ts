@@ -1,10 +1,10 @@
 /** Pages and sheets of the map, read from the log and verified with their identity. */
 import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';
-import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EntryKind, entryHead, identitySum } from '../log/format.ts';
 import { blockWords } from '../log/frame.ts';
+import { readMended } from '../log/mend.ts';
 import type { Ring } from '../log/ring.ts';
 import { type Segments, segmentOf } from '../log/segments.ts';
 import { heightMax, leafWords } from './page.ts';
@@ -76,7 +76,7 @@ export class LogSource implements PageSource {
       segments.hold(segment);
       try {
         this.reads += 1;
-        await disk.read(address * limits.blockBytes, bytes);
+        await readMended(disk, address, bytes, (block) => crc32c(block, identity) === crc);
       } finally {
         segments.letGo(segment);
       }

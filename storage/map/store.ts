@@ -13,6 +13,7 @@ import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
 import type { Garbage } from '../log/garbage.ts';
 import type { LogReader, Run } from '../log/reader.ts';
+import type { Scrubber } from '../log/scrub.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { Blocks, BlockUsage, Claims, Done, Extent, Redemption, StoreUsage } from './blocks.ts';
 import {
@@ -32,14 +33,16 @@ import type { Checkpointer } from './checkpoint.ts';
 import type { Cleaner } from './cleaner.ts';
 import type { Content } from './content.ts';
 import type { Epoch } from './epochs.ts';
+import { extentOf } from './extent.ts';
 import type { Difference, Images } from './images.ts';
 import type { Keeper } from './keeper.ts';
 import { MapPlaces } from './map-places.ts';
 import type { Operation, Operations } from './operations.ts';
-import { leafFanout, leafOf, leafWords, type Page } from './page.ts';
+import { leafFanout, leafOf, leafWords } from './page.ts';
 import type { Missing } from './pages.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { Removals } from './removals.ts';
+import { isNeeded, resizeLog } from './resize.ts';
 import type { Room } from './room.ts';
 import { difference, exclusive } from './sharing.ts';
 import type { BlocksStats } from './stats.ts';
@@ -56,6 +59,7 @@ export interface StoreParts {
   readonly operations: Operations;
   readonly keeper: Keeper;
   readonly conditioner: Conditioner;
+  readonly scrubber: Scrubber;
   readonly removals: Removals;
   readonly garbage: Garbage;
   /** Pages have come for what waits for them. */
@@ -308,27 +312,9 @@ export class LogStore implements Blocks, Claims, Images {
   extentNow(ref: number, block: number, count: number): Extent | null {
     checkRange(block, count);
     const { content } = this.#parts;
-    const { trees } = content;
     const epoch = content.space(ref);
     if (epoch === undefined) return { mapped: false, count };
-    const end = block + count;
-    const first = trees.next(epoch, leafOf(block), leafOf(end - 1));
-    if (first === undefined) return null;
-    if (first === null) return { mapped: false, count };
-    const mapped = isMapped(first, block);
-    let at = sameUntil(first, block, end, mapped);
-    // On into the leaves behind it, as far as they are in memory.
-    for (let looked = 0; at < end && at % leafFanout === 0; looked += 1) {
-      const leaf = trees.next(epoch, leafOf(at), leafOf(end - 1));
-      if (leaf === undefined || looked === limits.leavesPerTurn) break;
-      if (leaf === null) {
-        if (!mapped) at = end;
-        break;
-      }
-      if (isMapped(leaf, at) !== mapped) break;
-      at = sameUntil(leaf, at, end, mapped);
-    }
-    return { mapped, count: at - block };
+    return extentOf(content.trees, epoch, block, count);
   }
 
   usage(ref: number): BlockUsage {
@@ -340,6 +326,19 @@ export class LogStore implements Blocks, Claims, Images {
     return this.#parts.content.account.usage();
   }
 
+  get scrubber(): Scrubber {
+    return this.#parts.scrubber;
+  }
+
+  resize(bytes: number): void {
+    resizeLog(this.#parts.content, bytes);
+    this.#parts.operations.pump();
+  }
+
+  needs(segment: number): boolean {
+    return isNeeded(this.#parts.content, segment);
+  }
+
   /** After a failure of the disk it rejects with DISK_FAILED: no last checkpoint was written. */
   async close(): Promise<void> {
     assert(!this.#closing, 'a store is closed once');
@@ -348,6 +347,7 @@ export class LogStore implements Blocks, Claims, Images {
     await operations.idle();
     await this.#places.stop();
     await reader.stop();
+    await this.#parts.scrubber.stop();
     await conditioner.stop();
     await removals.stop();
     if (writer.failure !== null) throw writer.failure;
@@ -415,20 +415,6 @@ interface WantedBlocks {
   readonly at: number;
   /** Whether the cache is to have them. */
   readonly keep: boolean;
-}
-
-/** `leaf` is the first at or behind the one that has `block`. */
-function isMapped(leaf: Page, block: number): boolean {
-  return leaf.index === leafOf(block) && leaf.words[(block % leafFanout) * leafWords] !== 0;
-}
-
-/** The first block behind `block` in `leaf`, or its end, that is not as said; at most `end`. */
-function sameUntil(leaf: Page, block: number, end: number, mapped: boolean): number {
-  const base = leaf.index * leafFanout;
-  let at = Math.max(block, base);
-  const to = Math.min(end, base + leafFanout);
-  while (at < to && (leaf.words[(at - base) * leafWords] !== 0) === mapped) at += 1;
-  return at;
 }
 
 function checkCount(blocks: number): void {

@@ -20,6 +20,9 @@ const wrongFlags: readonly (readonly [string[], RegExp])[] = [
   [['--store-size', '10GB'], /--store-size: '10GB' is not allowed; allowed: a size like/],
   [['--cache-size', '1M'], /--cache-size: '1M' is not allowed; .*at least 16 MiB/],
   [['--iqn-base', 'petal'], /--iqn-base: 'petal' is not allowed; allowed: iqn\.YYYY-MM/],
+  [['--store', '/a', '--store', '/a'], /--store: '\/a' is given twice/],
+  [['--layout', 'parity:9'], /--layout: 'parity:9' is not allowed; allowed: single, striped/],
+  [['--rebuild-share', '0%'], /--rebuild-share: '0%' is not allowed; allowed: 1% to 99%/],
   [['--log-level', 'loud'], /--log-level: 'loud' is not allowed; allowed: trace, debug/],
 ];
 
@@ -87,7 +90,7 @@ test('flags win over the file, the file over defaults', async (t) => {
     api: { host: '127.0.0.1', port: 1 },
     storeSizeBytes: 1024 ** 3,
     // Relative to the file it stands in, not to wherever petald was started.
-    store: join(directory, 'sub/disk'),
+    stores: [join(directory, 'sub/disk')],
     warnFreeShare: 0.2,
     cacheBytes: 256 * 1024 ** 2,
     iqnBase: 'iqn.2026-11.internal.petal',
@@ -108,7 +111,10 @@ test('without flags and file the defaults hold, on loopback', async (t) => {
     dataDirectory: directory,
     iscsi: [{ host: '127.0.0.1', port: 3260, portalGroup: 1 }],
     api: { host: '127.0.0.1', port: 3280 },
-    store: join(directory, 'store.petal'),
+    stores: [join(directory, 'store.petal')],
+    layout: null,
+    rebuildShare: 0.3,
+    scrubDays: 30,
     storeSizeBytes: null,
     warnFreeShare: 0.2,
     cacheBytes: 256 * 1024 ** 2,

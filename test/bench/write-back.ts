@@ -52,7 +52,12 @@ async function play(events: readonly TraceEvent[], writeBack: boolean): Promise<
   const clock = new ManualClock();
   try {
     const size = 4 * 2 ** 30;
-    const server = await StorageServer.open({ path: directory, size, clock, random: realRandom });
+    const server = await StorageServer.open({
+      paths: [directory],
+      size,
+      clock,
+      random: realRandom,
+    });
     const { id } = await server.catalog.create({ name: 'a', size: trace.span * BLOCK });
     if (writeBack) await server.setWriteBack(id, true);
     const before = server.status().stats;

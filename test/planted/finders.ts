@@ -12,6 +12,7 @@ import { SimRandom } from '../sim/random.ts';
 import { stamped, stampOf } from '../sim/store-history.ts';
 import { type Software, smallStore } from '../sim/store-load.ts';
 import { WriteBackLoad, type WriteBackSoftware } from '../sim/write-back-load.ts';
+import { arrayFinders } from './array-finders.ts';
 import { staleGroups } from './stale-groups.ts';
 
 type Finder = (software: Software, directory: string) => Promise<string | null>;
@@ -151,7 +152,9 @@ const finders: Readonly<Record<string, Finder>> = {
     return null;
   },
 
-  stale: staleGroups,
+  'stale groups': staleGroups,
+
+  ...arrayFinders,
 };
 
 if (process.argv[2] !== undefined) {

@@ -66,7 +66,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'recovery takes groups of an earlier life of the log',
-    finder: 'stale',
+    finder: 'stale groups',
     replace: [
       {
         file: 'log/scan.ts',
@@ -86,8 +86,8 @@ export const faults: readonly Fault[] = [
     replace: [
       {
         file: 'log/scan.ts',
-        from: '      if (this.#damaged(entries) > 0) return at;\n',
-        to: '',
+        from: '    return damaged(this.#here, readEntries(this.#here.words, at * blockWords, header)) === 0;',
+        to: '    return true;',
       },
     ],
   },

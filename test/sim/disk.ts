@@ -98,7 +98,9 @@ export class SimDisk implements Disk {
       if (this.#latent.has(first + index)) {
         throw new StorageError('MEDIUM_ERROR', `block ${first + index} cannot be read`);
       }
-      into.set(this.#seen[first + index] ?? zeros, index * blockBytes);
+      const block = this.#seen[first + index];
+      if (block === undefined) into.fill(0, index * blockBytes, (index + 1) * blockBytes);
+      else into.set(block, index * blockBytes);
     }
   }
 

@@ -52,7 +52,7 @@ async function scribble(volume: Volume, model: Buffer, random: SeededRandom): Pr
 test('what was written is there after closing and opening', async (t) => {
   const path = await temporaryDirectory(t);
   const size = 128 * mebibyte;
-  const server = await StorageServer.open({ ...options, path, size });
+  const server = await StorageServer.open({ ...options, paths: [path], size });
   t.true(server.created);
   const random = new SeededRandom();
   t.log(`seed ${random.seed}`);
@@ -62,11 +62,13 @@ test('what was written is there after closing and opening', async (t) => {
   const { used, capacity, free } = server.status();
   t.is(server.status().path, join(path, 'store.petal'));
   t.true(used > 0 && used <= model.length && free < capacity && capacity < size);
-  const holder = await t.throwsAsync(StorageServer.open({ path }), { instanceOf: StorageError });
+  const holder = await t.throwsAsync(StorageServer.open({ paths: [path] }), {
+    instanceOf: StorageError,
+  });
   t.is(holder?.code, 'IN_USE');
   await server.close();
 
-  const again = await StorageServer.open({ ...options, path });
+  const again = await StorageServer.open({ ...options, paths: [path] });
   t.false(again.created);
   t.is(again.id, server.id);
   t.deepEqual(again.catalog.list(), server.catalog.list());

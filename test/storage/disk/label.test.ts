@@ -76,7 +76,7 @@ test.serial('two bad copies, a cut-off disk, copies that differ: CORRUPT', async
 
 test('a label of a newer version is refused as such', (t) => {
   const bytes = encodeLabel(label);
-  bytes[8] = 2;
+  bytes[8] = 3;
   const error = t.throws(() => decodeLabel(bytes), { instanceOf: StorageError });
   t.is(error?.code, 'TOO_NEW');
 });

@@ -22,7 +22,8 @@ class Disk {
   reopen(): void {
     const numbers = [...this.sheets.keys()].sort((a, b) => a - b);
     this.garbage = new Garbage();
-    if (numbers.length > 0) this.garbage.open(numbers[0]!, numbers.at(-1)! + 1);
+    const last = numbers.at(-1);
+    if (last !== undefined) this.garbage.open(numbers[0]!, last + 1, this.sheets.get(last)!);
   }
 
   holes(segment: number): number[] {

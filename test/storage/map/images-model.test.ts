@@ -4,7 +4,7 @@ import { ImagesLoad } from '../../sim/images-load.ts';
 
 for (const seed of [1, 2, 3, 4, Math.floor(Math.random() * 2 ** 31)]) {
   test(`seed ${seed}`, async (t) => {
-    const load = new ImagesLoad({ seed, operations: 1200 });
+    const load = new ImagesLoad({ seed, operations: 800 });
     await load.run();
     t.log(load.counts);
     t.pass();
