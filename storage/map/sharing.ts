@@ -52,9 +52,11 @@ export function* exclusive(
 ): Generator<Missing | 'turn', number> {
   let blocks = 0;
   for (const epoch of epochs) {
-    if (epoch.root !== 0) {
-      blocks += yield* new Count(content, epochs, epoch).page(epoch.root, epoch.height, 0);
-    }
+    if (epoch.root === 0) continue;
+    const count = new Count(content, epochs, epoch);
+    // Nobody to ask: all that it maps is counted, without a look at its pages.
+    if (count.lone) blocks += epoch.mapped;
+    else blocks += yield* count.page(epoch.root, epoch.height, 0);
   }
   return blocks;
 }
@@ -72,6 +74,10 @@ class Count {
     this.#of = of;
     this.#floor = this.#before(epoch)?.number ?? 0;
     this.#others = this.#outside(epoch);
+  }
+
+  get lone(): boolean {
+    return this.#floor === 0 && this.#others.length === 0;
   }
 
   /** The nearest before it that sees for itself. */
