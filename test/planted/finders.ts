@@ -103,7 +103,8 @@ const finders: Readonly<Record<string, Finder>> = {
   async 'write-back'(software, directory) {
     const module = await import(join(directory, '..', 'volume', 'write-back.ts'));
     const { WriteBack } = module as Pick<WriteBackSoftware, 'WriteBack'>;
-    for (let seed = 1; seed <= 12; seed += 1) {
+    // The first two meet a crash between a flush and what it should have waited for.
+    for (const seed of [19, 32, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
       const load = new WriteBackLoad({ ...software, WriteBack }, seed);
       await load.run(8, 250);
       if (load.wrong.length > 0) return `seed ${seed}: ${load.wrong[0]}`;
