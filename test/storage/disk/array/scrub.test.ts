@@ -39,6 +39,8 @@ for (const [layout, disks] of [
       for (let block = first; block < first + 800; block += 1) {
         if (random.chance(0.3)) bed.disks[harmed]!.flip(block, random.below(4096 * 8));
       }
+      // The segment that was being filled has its turn once it is full.
+      for (let block = 0; block < 300; block += 100) await bed.put(block, 100, 1);
       const state = await scrubbed(bed);
       t.is(state.bad, 0);
       t.true(state.repaired > 20, `${state.repaired} repaired`);
