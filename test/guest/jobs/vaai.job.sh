@@ -141,6 +141,8 @@ grep -q 'No space left on device' /tmp/dd || fail "the kernel was told something
 head -c 1048576 /dev/urandom >/tmp/mib
 full() { sg_raw -s 1048576 -i /tmp/mib "$1" 2a 00 00 1f 00 00 00 08 00 00; }
 for path in $PATHS; do
+  # A path that was idle when the threshold was reached has to say so first (38h/07h).
+  sg_turs "${!path}" >/dev/null 2>&1 || true
   status 7 "a write, $path" full "${!path}"
   grep -q 'Space allocation failed write protect' /tmp/status || fail "$path: $(cat /tmp/status)"
 done
