@@ -25,3 +25,6 @@ export const realClock: Clock = {
   },
   soon: (fire) => setImmediate(fire),
 };
+
+/** Others have their turn. */
+export const turn = (clock: Clock): Promise<void> => new Promise((resolve) => clock.soon(resolve));

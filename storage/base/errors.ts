@@ -49,3 +49,22 @@ export class StorageError extends Error {
     this.retryable = codes[code];
   }
 }
+
+/** Whether the medium could not give what stands there: whoever has another copy goes on. */
+export const isMediumError = (error: unknown): boolean =>
+  error instanceof StorageError && error.code === 'MEDIUM_ERROR';
+
+/** What was caught as one of ours: as it is, or as `code` with its cause. */
+export function storageError(
+  cause: unknown,
+  code: StorageErrorCode,
+  message: string,
+): StorageError {
+  return cause instanceof StorageError ? cause : new StorageError(code, message, { cause });
+}
+
+/** Why a disk is not written to any more. */
+export function diskFailure(name: string, cause: unknown): StorageError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return storageError(cause, 'DISK_FAILED', `${name}: ${why}`);
+}

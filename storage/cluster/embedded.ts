@@ -8,10 +8,12 @@
  *   later costs neither the map nor its last revision.
  * - Two bad slots are CORRUPT, never an empty Directory. A failed write fails the Directory for good.
  */
+
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Serial } from '../base/serial.ts';
 import type { Disk } from '../disk/disk.ts';
+import { readable } from '../disk/read.ts';
 import type {
   Comparison,
   Directory,
@@ -89,17 +91,11 @@ const slotBytesOf = (disk: Disk): number => {
 async function readSlot(disk: Disk, slot: number, storeId: Uint8Array): Promise<Image | null> {
   const slotBytes = slotBytesOf(disk);
   const head = new Uint8Array(limits.imageUnitBytes);
-  try {
-    await disk.read(slot * slotBytes, head);
-    const length = claimedBytes(head, slotBytes);
-    if (length === null) return null;
-    const bytes = new Uint8Array(length);
-    await disk.read(slot * slotBytes, bytes);
-    return decodeImage(storeId, bytes);
-  } catch (error) {
-    if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') return null;
-    throw error;
-  }
+  if (!(await readable(disk, slot * slotBytes, head))) return null;
+  const length = claimedBytes(head, slotBytes);
+  if (length === null) return null;
+  const bytes = new Uint8Array(length);
+  return (await readable(disk, slot * slotBytes, bytes)) ? decodeImage(storeId, bytes) : null;
 }
 
 export class EmbeddedDirectory implements Directory {

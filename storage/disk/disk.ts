@@ -13,6 +13,10 @@
  * - buffers belong to the disk until the call has resolved.
  */
 
+/** Bytes of several buffers together. */
+export const bytesIn = (data: readonly Uint8Array[]): number =>
+  data.reduce((sum, part) => sum + part.length, 0);
+
 export interface Disk {
   /** For people: a path. */
   readonly name: string;

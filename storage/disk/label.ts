@@ -22,10 +22,12 @@
  *
  * Magic, version, length and checksum keep their places in every later version.
  */
+
 import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Disk } from './disk.ts';
 import { limits } from './limits.ts';
+import { readable } from './read.ts';
 
 const magic = 0x4f54534c41544550n; // "PETALSTO", little-endian
 const lengths: Readonly<Record<number, number>> = { 1: 104, 2: 136 };
@@ -235,13 +237,7 @@ export async function readLabel(
 
 async function readCopy(disk: Disk, offset: number): Promise<Label | 'none' | 'damaged'> {
   const bytes = new Uint8Array(limits.unitBytes);
-  try {
-    await disk.read(offset, bytes);
-  } catch (error) {
-    if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') return 'damaged';
-    throw error;
-  }
-  return decodeLabel(bytes);
+  return (await readable(disk, offset, bytes)) ? decodeLabel(bytes) : 'damaged';
 }
 
 /** Whether the label's area is untouched: zeros throughout, as a store that was begun leaves it. */

@@ -1,5 +1,5 @@
 /** A disk that tells when it has failed: the first failed write or sync, once. */
-import { StorageError } from '../base/errors.ts';
+import { diskFailure, type StorageError } from '../base/errors.ts';
 import type { Disk, Redundancy } from './disk.ts';
 
 export class ObservedDisk implements Disk {
@@ -44,15 +44,9 @@ export class ObservedDisk implements Disk {
     } catch (cause) {
       if (!this.#told) {
         this.#told = true;
-        this.#heard(asFailure(this.name, cause));
+        this.#heard(diskFailure(this.name, cause));
       }
       throw cause;
     }
   }
-}
-
-function asFailure(name: string, cause: unknown): StorageError {
-  if (cause instanceof StorageError) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new StorageError('DISK_FAILED', `${name}: ${why}`, { cause });
 }

@@ -1,6 +1,6 @@
 /** A range of a disk that looks like a disk: what a store's areas are made of. */
 import assert from 'node:assert/strict';
-import type { Disk } from './disk.ts';
+import { bytesIn, type Disk } from './disk.ts';
 import { limits } from './limits.ts';
 
 export class Slice implements Disk {
@@ -26,8 +26,7 @@ export class Slice implements Disk {
   }
 
   write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
-    let length = 0;
-    for (const part of data) length += part.length;
+    const length = bytesIn(data);
     assert(offset >= 0 && offset + length <= this.size, 'a write lies within its area');
     return this.#disk.write(this.#offset + offset, data, durable);
   }

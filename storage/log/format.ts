@@ -98,7 +98,7 @@ export const entryHead = (kind: EntryKind, level: number, block: number): number
   (kind | (level << 8) | (Math.floor(block / 2 ** 32) << 16)) >>> 0;
 
 /** The sum of an identity, with which a data block's checksum begins. */
-export function identitySum(head: number, blockLow: number, ref: number, epoch: number): number {
+function identitySum(head: number, blockLow: number, ref: number, epoch: number): number {
   return crc32cWord(epoch, crc32cWord(ref, crc32cWord(blockLow, crc32cWord(head, 0))));
 }
 
@@ -269,9 +269,17 @@ export function blockIdentity(block: number, epoch: number): number {
   return identitySum(entryHead(EntryKind.data, 0, block), block % 2 ** 32, 0, epoch);
 }
 
-/** With what the checksum of a data block begins that is the one its entry names. */
-export function entryIdentity(entry: Entry): number {
-  const { kind, level, block, ref, epoch } = entry;
+/** With what the checksum of a data block begins that has these in its entry. */
+export function identityOf(
+  kind: EntryKind,
+  level: number,
+  ref: number,
+  block: number,
+  epoch: number,
+): number {
   if (kind === EntryKind.data || kind === EntryKind.move) return blockIdentity(block, epoch);
   return identitySum(entryHead(kind, level, block), block % 2 ** 32, ref, epoch);
 }
+
+export const entryIdentity = ({ kind, level, ref, block, epoch }: Entry): number =>
+  identityOf(kind, level, ref, block, epoch);

@@ -1,6 +1,6 @@
 /** Blocks that are not what they should be, had in another way where the disk below has one. */
 import { crc32c } from '../base/crc32c.ts';
-import { StorageError } from '../base/errors.ts';
+import { isMediumError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { type Entry, entryIdentity } from './format.ts';
@@ -16,8 +16,7 @@ export async function readMended(
   try {
     await disk.read(address * limits.blockBytes, into);
   } catch (error) {
-    const medium = error instanceof StorageError && error.code === 'MEDIUM_ERROR';
-    if (!medium || disk.redundancy === undefined) throw error;
+    if (!isMediumError(error) || disk.redundancy === undefined) throw error;
     if (await disk.redundancy.recover(address * limits.blockBytes, into, good)) return;
     throw error;
   }

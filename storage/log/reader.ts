@@ -9,7 +9,7 @@
  */
 
 import { crc32c } from '../base/crc32c.ts';
-import { StorageError } from '../base/errors.ts';
+import { StorageError, storageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { Disk, Redundancy } from '../disk/disk.ts';
@@ -70,8 +70,6 @@ export class LogReader {
   /** Disk calls, and those of them that read ahead. */
   calls = 0;
   callsAhead = 0;
-  /** Blocks that were had in another way than the usual one. */
-  recovered = 0;
 
   constructor(disk: Disk, segments: Segments, ring: Ring, cache: BlockCache, log: Log) {
     this.#disk = disk;
@@ -206,9 +204,7 @@ export class LogReader {
         matches(run.epochs[index]!, run.block + index, run.crcs[index]!, bytes, 0);
       const block = into.subarray(from, from + limits.blockBytes);
       if (good(block)) continue;
-      if (await redundancy.recover((run.address + index) * limits.blockBytes, block, good)) {
-        this.recovered += 1;
-      }
+      await redundancy.recover((run.address + index) * limits.blockBytes, block, good);
     }
   }
 
@@ -254,7 +250,5 @@ export function matches(
   return crc32c(content, blockIdentity(block, epoch)) === crc;
 }
 
-function asError(reason: unknown): StorageError {
-  if (reason instanceof StorageError) return reason;
-  return new StorageError('MEDIUM_ERROR', 'the disk could not read', { cause: reason });
-}
+const asError = (reason: unknown): StorageError =>
+  storageError(reason, 'MEDIUM_ERROR', 'the disk could not read');

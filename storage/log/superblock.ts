@@ -24,6 +24,7 @@ import assert from 'node:assert/strict';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
+import { readable } from '../disk/read.ts';
 import {
   blockWords,
   checkFrame,
@@ -171,15 +172,4 @@ export async function readSuperblock(
   }
   if (newest === null) throw new StorageError('CORRUPT', `${disk.name}: no superblock of a store`);
   return newest;
-}
-
-/** False: the medium cannot give this copy; there are others. */
-async function readable(disk: Disk, offset: number, into: Uint8Array): Promise<boolean> {
-  try {
-    await disk.read(offset, into);
-    return true;
-  } catch (error) {
-    if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') return false;
-    throw error;
-  }
 }

@@ -9,19 +9,20 @@
  * Group commit: what arrives while nothing is under way leaves at the end of the tick; what arrives
  * while a group is under way is the next group.
  */
+
 import assert from 'node:assert/strict';
+import { called } from '../base/called.ts';
 import type { Clock } from '../base/clock.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import {
-  blockIdentity,
   EntryKind,
   entryHead,
   entryWords,
   groupFrontWords,
-  identitySum,
+  identityOf,
   writeGroupHeader,
   writeSegmentHeader,
 } from './format.ts';
@@ -160,11 +161,7 @@ export class LogWriter {
     group.blocks += 1;
     this.blocks += 1;
     const head = entryHead(kind, level, block);
-    const ofSpace = kind === EntryKind.data || kind === EntryKind.move;
-    const identity = ofSpace
-      ? blockIdentity(block, epoch)
-      : identitySum(head, block % 2 ** 32, ref, epoch);
-    this.crc = crc32c(bytes, identity);
+    this.crc = crc32c(bytes, identityOf(kind, level, ref, block, epoch));
     this.#entry(group, head, block, ref, epoch, this.crc, count);
     return group.buffer.segment * limits.blocksPerSegment + slot;
   }
@@ -261,8 +258,8 @@ export class LogWriter {
 
   /** As `await`, as a promise. */
   durable(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.await({ complete: (error) => (error === null ? resolve() : reject(error)) });
+    return called((waiter) => {
+      this.await(waiter);
       this.send();
     });
   }

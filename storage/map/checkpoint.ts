@@ -7,7 +7,7 @@
  * Invariant: the superblock is written only when every block that it leads to is durable.
  */
 import assert from 'node:assert/strict';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, turn } from '../base/clock.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EntryKind } from '../log/format.ts';
@@ -170,7 +170,7 @@ export class Checkpointer {
   /** Let others on, and do not run ahead of the disk. */
   async #turn(): Promise<void> {
     const { clock, writer } = this.#ports;
-    await new Promise<void>((resolve) => clock.soon(resolve));
+    await turn(clock);
     while (writer.unsettled > limits.groupsInFlight || !writer.accepts(2 * limits.pagesPerTurn)) {
       if (writer.unsettled === 0) break;
       await writer.progress();

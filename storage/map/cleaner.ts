@@ -7,7 +7,7 @@
  * MEDIUM_ERROR, and it is never copied as if it were good. Map pages and sheets are moved by having the
  * next checkpoint write them anew.
  */
-import type { Clock } from '../base/clock.ts';
+import { type Clock, turn } from '../base/clock.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { limits } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
@@ -57,8 +57,6 @@ export class Cleaner {
   /** Made when it is first needed: a store with room never cleans. */
   #segment: SegmentImage | null = null;
   moved = 0;
-  /** Blocks passed over because the garbage file names them. */
-  holes = 0;
   cleaned = 0;
   badBlocks = 0;
 
@@ -126,7 +124,7 @@ export class Cleaner {
     const best: { segment: number; score: number }[] = [];
     for (let segment = 1; segment <= segments.count; segment += 1) {
       if (segment % limits.segmentsPerTurn === 0) {
-        await new Promise<void>((resolve) => clock.soon(resolve));
+        await turn(clock);
       }
       if (!this.#worth(segment)) continue;
       const live = segments.live(segment);
@@ -145,7 +143,7 @@ export class Cleaner {
   /** Move what is live. False: there is no room to go on before a checkpoint. */
   async clean(segment: number): Promise<boolean> {
     const { disk, clock, ring, writer, room, content, garbage } = this.#ports;
-    await new Promise<void>((resolve) => clock.soon(resolve));
+    await turn(clock);
     if (!room.forCleaner(1)) return false;
     content.segments.hold(segment);
     try {
@@ -165,8 +163,8 @@ export class Cleaner {
         for (const entry of some) {
           // What is known to be a hole needs no look at the map.
           const holes = garbage.holes(segment);
-          if (holes !== undefined && isHole(holes, slotOf(entry.address))) this.holes += 1;
-          else await this.#move(entry, segment);
+          if (holes !== undefined && isHole(holes, slotOf(entry.address))) continue;
+          await this.#move(entry, segment);
         }
       }
     } finally {

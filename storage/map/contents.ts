@@ -30,6 +30,10 @@ const sheetWords = 3;
 export const sheetsPerBlock = (blockWords - fixedWords) / sheetWords;
 const numberBits = 28;
 
+/** One number for a kind and a number of it. */
+export const sheetKey = (kind: SheetKind, number: number): number =>
+  ((kind << numberBits) | number) >>> 0;
+
 export interface SheetPlace {
   readonly kind: SheetKind;
   readonly number: number;
@@ -62,7 +66,7 @@ export function encodeContents(
   setLong(words, 10, counters.physical);
   sheets.forEach((sheet, index) => {
     const at = fixedWords + index * sheetWords;
-    words[at] = ((sheet.kind << numberBits) | sheet.number) >>> 0;
+    words[at] = sheetKey(sheet.kind, sheet.number);
     words[at + 1] = sheet.address;
     words[at + 2] = sheet.crc;
   });

@@ -78,6 +78,11 @@ export class Epoch {
     return this.state === 'open' || this.state === 'frozen';
   }
 
+  /** Doomed, and what only it saw in leaves up to `lastLeaf` has been given back. */
+  isDone(lastLeaf: number): boolean {
+    return this.state === 'doomed' && this.cursor > lastLeaf;
+  }
+
   get writable(): boolean {
     return this.state === 'open';
   }
@@ -178,9 +183,7 @@ export class Epochs {
   /** The nearest epoch before `epoch` that still sees what both saw in leaves up to `lastLeaf`. */
   before(epoch: Epoch, lastLeaf: number): Epoch | null {
     let parent = epoch.parent;
-    while (parent !== null && parent.state === 'doomed' && parent.cursor > lastLeaf) {
-      parent = parent.parent;
-    }
+    while (parent?.isDone(lastLeaf)) parent = parent.parent;
     return parent;
   }
 

@@ -1,6 +1,6 @@
 /** Loading the pages that an operation needs, while it waits for its turn and when it has come. */
-import { StorageError } from '../base/errors.ts';
-import type { Missing, Pages } from './pages.ts';
+import type { StorageError } from '../base/errors.ts';
+import { type Missing, type Pages, unreadable } from './pages.ts';
 
 export class Fetch {
   readonly #pages: Pages;
@@ -26,10 +26,7 @@ export class Fetch {
       () => this.#loaded(),
       (reason: unknown) => {
         this.#loading = false;
-        this.error =
-          reason instanceof StorageError
-            ? reason
-            : new StorageError('MEDIUM_ERROR', 'the map cannot be read', { cause: reason });
+        this.error = unreadable(reason);
         this.#here();
       },
     );

@@ -3,7 +3,7 @@
  * was written or when dead segments wait for one, and the cleaner when free segments are short. It
  * sleeps when nothing is due.
  */
-import type { Clock } from '../base/clock.ts';
+import { type Clock, turn } from '../base/clock.ts';
 import { limits } from '../base/limits.ts';
 import type { Segments } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
@@ -21,7 +21,7 @@ export interface KeeperPorts {
   /** Log between two checkpoints. */
   readonly checkpointBytes: number;
   /** Whether so many map pages have changed that they are to be written. */
-  crowded(): boolean;
+  pagesDue(): boolean;
   /** Whether an operation waits for room. */
   starving(): boolean;
   /** Room may have come. */
@@ -95,9 +95,9 @@ export class Keeper {
   }
 
   #due(): boolean {
-    const { writer, checkpointer, checkpointBytes, crowded } = this.#ports;
+    const { writer, checkpointer, checkpointBytes, pagesDue } = this.#ports;
     if (writer.failure !== null) return false;
-    return checkpointer.behindBytes >= checkpointBytes || crowded() || this.#pressed();
+    return checkpointer.behindBytes >= checkpointBytes || pagesDue() || this.#pressed();
   }
 
   #pressed(): boolean {
@@ -106,13 +106,13 @@ export class Keeper {
   }
 
   async #run(): Promise<void> {
-    const { clock, writer, checkpointer, checkpointBytes, crowded, resume } = this.#ports;
+    const { clock, writer, checkpointer, checkpointBytes, pagesDue, resume } = this.#ports;
     try {
       while (!this.#stopping && this.#due()) {
-        if (checkpointer.behindBytes >= checkpointBytes || crowded()) await this.#checkpoint();
+        if (checkpointer.behindBytes >= checkpointBytes || pagesDue()) await this.#checkpoint();
         else await this.#makeRoom();
         resume();
-        await new Promise<void>((resolve) => clock.soon(resolve));
+        await turn(clock);
       }
     } catch (error) {
       // The log has failed and everybody who waits was told; anything else is a bug.

@@ -7,7 +7,7 @@ import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
-import { EntryKind, entryHead, identitySum } from '../log/format.ts';
+import { EntryKind, identityOf } from '../log/format.ts';
 import { wordsOf } from '../log/frame.ts';
 import type { Garbage, ReadSheet } from '../log/garbage.ts';
 import { readMended } from '../log/mend.ts';
@@ -33,8 +33,7 @@ export async function loadCheckpoint(
   const epochs: SheetPlace[] = [];
   const garbage: number[] = [];
   const blocks = superblock.blocks.map(({ address, crc }, number) => {
-    const head = entryHead(EntryKind.checkpoint, 0, number);
-    return { address, crc, identity: identitySum(head, number, 0, 0) };
+    return { address, crc, identity: identityOf(EntryKind.checkpoint, 0, 0, number, 0) };
   });
   for (const [number, block] of (await loader.read(blocks)).entries()) {
     const { counters, sheets } = decodeContents(block, number);
@@ -143,8 +142,7 @@ class Loader {
   #sheets(places: readonly SheetPlace[]): Promise<Uint8Array[]> {
     return this.read(
       places.map(({ kind, number, address, crc }) => {
-        const head = entryHead(EntryKind.sheet, kind, number);
-        return { address, crc, identity: identitySum(head, number, 0, 0) };
+        return { address, crc, identity: identityOf(EntryKind.sheet, kind, 0, number, 0) };
       }),
     );
   }

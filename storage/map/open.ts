@@ -273,7 +273,7 @@ function compose(ports: BlocksPorts, options: BlocksOptions, recovered: Recovere
     cleaner,
     room,
     checkpointBytes: options.checkpointBytes ?? Math.min(limits.checkpointBytes, share),
-    crowded: () => content.pages.due,
+    pagesDue: () => content.pages.due,
     starving: () => operations.starving,
     resume: () => operations.pump(),
     giveUp: () => {

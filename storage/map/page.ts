@@ -28,6 +28,10 @@ export const innerFanout = blockWords / innerWords;
 /** Leaves below a page of `level`. */
 export const leavesBelow = (level: number): number => innerFanout ** (level - 1);
 
+/** The last leaf below page `index` of a level. */
+export const lastLeafOf = (level: number, index: number): number =>
+  (index + 1) * leavesBelow(level) - 1;
+
 /** Which leaf has a block. */
 export const leafOf = (block: number): number => Math.floor(block / leafFanout);
 
@@ -129,7 +133,7 @@ export class Page extends Sheet {
   }
 
   get lastLeaf(): number {
-    return (this.index + 1) * leavesBelow(this.level) - 1;
+    return lastLeafOf(this.level, this.index);
   }
 
   /** Number of the entry for `leaf`, which lies below this inner page. */

@@ -7,7 +7,7 @@
  * does all of it in one turn: nothing goes while a turn lasts.
  */
 import assert from 'node:assert/strict';
-import { StorageError } from '../base/errors.ts';
+import { StorageError, storageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { Page } from './page.ts';
 import { idsPerSheet, type PageTable } from './page-table.ts';
@@ -45,7 +45,6 @@ export class Pages {
   dirty = 0;
   pending = 0;
   loads = 0;
-  evictions = 0;
 
   constructor(table: PageTable, source: PageSource, listener: PageListener, budgetBytes: number) {
     this.table = table;
@@ -208,7 +207,10 @@ export class Pages {
       }
       page.evicted = true;
       this.#pages.delete(page.id);
-      this.evictions += 1;
     }
   }
 }
+
+/** Why a page could not be loaded, for whoever wanted it. */
+export const unreadable = (reason: unknown): StorageError =>
+  storageError(reason, 'MEDIUM_ERROR', 'the map cannot be read');

@@ -1,8 +1,6 @@
 /** Where the sheets of the newest checkpoint are, and the sheets of epochs as they are there. */
-import type { SheetPlace } from './contents.ts';
+import { type SheetPlace, sheetKey } from './contents.ts';
 import { SheetKind } from './sheets.ts';
-
-const keyOf = (kind: SheetKind, number: number): number => kind * 2 ** 28 + number;
 
 export class Places {
   readonly #places = new Map<number, SheetPlace>();
@@ -14,7 +12,7 @@ export class Places {
   }
 
   get(kind: SheetKind, number: number): SheetPlace | undefined {
-    return this.#places.get(keyOf(kind, number));
+    return this.#places.get(sheetKey(kind, number));
   }
 
   all(): Iterable<SheetPlace> {
@@ -27,7 +25,7 @@ export class Places {
 
   /** Returns the address before; 0: none. */
   set(place: SheetPlace): number {
-    const key = keyOf(place.kind, place.number);
+    const key = sheetKey(place.kind, place.number);
     const before = this.#places.get(key)?.address ?? 0;
     this.#places.set(key, place);
     return before;
@@ -35,7 +33,7 @@ export class Places {
 
   /** There is no such sheet any more; returns its address, 0: there was none. */
   remove(kind: SheetKind, number: number): number {
-    const key = keyOf(kind, number);
+    const key = sheetKey(kind, number);
     const address = this.#places.get(key)?.address ?? 0;
     this.#places.delete(key);
     return address;
@@ -52,7 +50,7 @@ export class Places {
     for (let number = sheets.length; ; number += 1) {
       const place = this.get(SheetKind.epochs, number);
       if (place === undefined) break;
-      this.#places.delete(keyOf(SheetKind.epochs, number));
+      this.#places.delete(sheetKey(SheetKind.epochs, number));
       gone.push(place);
     }
     this.#epochs = [...sheets];

@@ -7,14 +7,14 @@
  * what was done since. With two children or more the removed epoch stays as a ghost: what none of them
  * shares any more is given back, the rest when one child is left.
  */
-import type { Clock } from '../base/clock.ts';
+import { type Clock, turn } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { Content } from './content.ts';
 import type { Epoch } from './epochs.ts';
-import { innerFanout, leafFanout, leafWords, leavesBelow, type Page } from './page.ts';
-import type { Missing } from './pages.ts';
+import { Looker, type Pause } from './looker.ts';
+import { innerFanout, lastLeafOf, leafFanout, leafWords, type Page } from './page.ts';
 import type { Room } from './room.ts';
 
 export interface RemovalPorts {
@@ -28,17 +28,12 @@ export interface RemovalPorts {
   readonly room: Room;
 }
 
-/** A page is missing, or others may have their turn. */
-type Pause = Missing | 'turn';
-
 /** Leaves remembered for a ghost; with more it is looked through whole. */
 const looseMax = 4096;
 /** Time between two looks whether there is room. */
 const roomMs = 5;
 /** Time in which changes are gathered before ghosts are looked at. */
 const looseMs = 250;
-
-const lastLeafOf = (level: number, index: number): number => (index + 1) * leavesBelow(level) - 1;
 
 /** Pages of which nothing more than this is looked at in one turn. */
 const pagesPerTurn = 16;
@@ -49,9 +44,6 @@ export class Removals {
   readonly #waiting = new Map<Epoch, (() => void)[]>();
   #running: Promise<void> | null = null;
   #stopped = false;
-  /** Pages looked at. */
-  looked = 0;
-
   readonly #loose = new Set<Epoch>();
   #timer: (() => void) | null = null;
 
@@ -125,7 +117,7 @@ export class Removals {
   }
 
   async #run(): Promise<void> {
-    await this.#turn();
+    await turn(this.#ports.clock);
     while (!this.#over) {
       const epoch = this.#queue.shift();
       if (epoch === undefined) return;
@@ -140,10 +132,6 @@ export class Removals {
       this.#waiting.delete(epoch);
       this.#ports.progress();
     }
-  }
-
-  #turn(): Promise<void> {
-    return new Promise((resolve) => this.#ports.clock.soon(resolve));
   }
 
   async #remove(epoch: Epoch): Promise<void> {
@@ -177,7 +165,7 @@ export class Removals {
 
   /** False: stopped before its end. */
   async #draw(steps: Generator<Pause>): Promise<boolean> {
-    const { content, progress } = this.#ports;
+    const { clock, content, progress } = this.#ports;
     let pages = 0;
     for (;;) {
       if (this.#over) return false;
@@ -188,11 +176,10 @@ export class Removals {
         await content.pages.load(value);
         continue;
       }
-      this.looked += 1;
       pages += 1;
       if (pages % pagesPerTurn !== 0) continue;
       progress();
-      await this.#turn();
+      await turn(clock);
     }
   }
 
@@ -207,13 +194,12 @@ export class Removals {
   }
 }
 
-/** What both kinds of walk share: the epoch, who stands before and behind it. */
-class Looker {
-  protected readonly content: Content;
+/** Over what one epoch sees. */
+class Own extends Looker {
   protected readonly epoch: Epoch;
 
   constructor(content: Content, epoch: Epoch) {
-    this.content = content;
+    super(content);
     this.epoch = epoch;
   }
 
@@ -221,36 +207,10 @@ class Looker {
   protected get floor(): number {
     return this.epoch.parent?.number ?? 0;
   }
-
-  /** Page `id`, which may have to be loaded. */
-  protected *here(id: number, level: number, index: number): Generator<Pause, Page> {
-    for (;;) {
-      const page = this.content.pages.get(id);
-      if (page !== undefined) return page;
-      yield { id, level, index };
-    }
-  }
-
-  /** The page of `of` at the same place; null: it has none. */
-  protected *there(of: Epoch, level: number, index: number): Generator<Pause, Page | null> {
-    for (;;) {
-      const page = this.now(of, level, index);
-      if (page !== undefined) return page;
-      yield this.content.trees.wanted;
-    }
-  }
-
-  /** As `there`; undefined: a page has to be loaded. */
-  protected now(of: Epoch, level: number, index: number): Page | null | undefined {
-    let at: Epoch | undefined = of;
-    // What a doomed epoch is done with is as the one behind it has it.
-    while (at?.state === 'doomed' && at.cursor > lastLeafOf(level, index)) [at] = at.children;
-    return at === undefined ? null : this.content.trees.page(at, level, index);
-  }
 }
 
 /** A doomed epoch with at most one child. */
-class Walk extends Looker {
+class Walk extends Own {
   *steps(): Generator<Pause> {
     const { epoch } = this;
     if (epoch.root !== 0) yield* this.#page(epoch.root, epoch.height, 0);
@@ -264,14 +224,13 @@ class Walk extends Looker {
     // Before the page is looked for: it may have gone with what was done.
     if (lastLeafOf(level, index) < epoch.cursor) return;
     const [child] = epoch.children;
-    let page = yield* this.here(id, level, index);
-    const other = child === undefined ? null : yield* this.there(child, level, index);
-    page = yield* this.here(id, level, index);
+    const [first, other] = yield* this.both(id, level, index, child);
+    let page = first;
     if (page.birth <= this.floor || other?.id === id) {
       epoch.cursor = page.lastLeaf + 1;
       return;
     }
-    if (level === 1) yield* this.#leaf(page);
+    if (level === 1) yield* this.#leaf(id, index);
     else {
       for (let slot = 0; slot < innerFanout; slot += 1) {
         page = yield* this.here(id, level, index);
@@ -285,22 +244,10 @@ class Walk extends Looker {
     yield 'turn';
   }
 
-  *#leaf(first: Page): Generator<Pause> {
+  *#leaf(id: number, index: number): Generator<Pause> {
     const { epoch, content, floor } = this;
     const [child] = epoch.children;
-    let page = first;
-    let other: Page | null = null;
-    for (;;) {
-      page = yield* this.here(page.id, 1, page.index);
-      if (child === undefined) break;
-      const found = this.now(child, 1, page.index);
-      if (found === undefined) {
-        yield content.trees.wanted;
-        continue;
-      }
-      other = found;
-      break;
-    }
+    const [page, other] = yield* this.both(id, 1, index, child);
     for (let word = 0; word < leafFanout * leafWords; word += leafWords) {
       const address = page.words[word]!;
       if (address === 0 || page.words[word + 1]! <= floor) continue;
@@ -313,7 +260,7 @@ class Walk extends Looker {
  * A ghost: what nobody sees any more through it is taken out of its leaves, and out of those of the ghosts
  * behind it.
  */
-class Sweep extends Looker {
+class Sweep extends Own {
   /** Those behind it that see for themselves, and the ghosts between. */
   readonly #seers: Epoch[] = [];
   readonly #ghosts: Epoch[] = [];
@@ -334,7 +281,7 @@ class Sweep extends Looker {
   }
 
   *steps(): Generator<Pause> {
-    const { epoch, content } = this;
+    const { epoch } = this;
     const { loose } = epoch;
     epoch.loose = new Set();
     if (loose === null) {
@@ -345,7 +292,6 @@ class Sweep extends Looker {
       const page = yield* this.there(epoch, 1, index);
       if (page !== null && page.birth > this.floor) yield* this.#leaf(page.id, index);
     }
-    content.pages.trim();
   }
 
   *#page(id: number, level: number, index: number): Generator<Pause> {
@@ -370,7 +316,7 @@ class Sweep extends Looker {
   *#leaf(id: number, index: number): Generator<Pause> {
     const seen = new Uint8Array(leafFanout);
     for (const seer of this.#seers) {
-      const [page, other] = yield* this.#both(id, index, seer);
+      const [page, other] = yield* this.both(id, 1, index, seer);
       if (other?.id === id) return;
       for (let slot = 0; slot < leafFanout; slot += 1) {
         const address = page.words[slot * leafWords]!;
@@ -379,21 +325,12 @@ class Sweep extends Looker {
     }
     // The ghosts between take them out first: what they name must not outlive it.
     for (const ghost of this.#ghosts) {
-      const [page, other] = yield* this.#both(id, index, ghost);
+      const [page, other] = yield* this.both(id, 1, index, ghost);
       if (other !== null && other.id !== id) this.#clear(page, other, ghost, seen);
     }
     const page = yield* this.here(id, 1, index);
     this.#clear(page, page, this.epoch, seen);
     yield 'turn';
-  }
-
-  *#both(id: number, index: number, of: Epoch): Generator<Pause, [Page, Page | null]> {
-    for (;;) {
-      const page = yield* this.here(id, 1, index);
-      const other = this.now(of, 1, index);
-      if (other !== undefined) return [page, other];
-      yield this.content.trees.wanted;
-    }
   }
 
   /** Take out of `from`, which `owner` has, what `page` has too and nobody sees. */

@@ -45,7 +45,7 @@ class Search {
       const sees = this.#sees(epoch);
       if (sees === undefined) return false;
       // What a doomed epoch has given back says nothing of those behind it.
-      if (!sees && !this.#passed(epoch)) {
+      if (!sees && !epoch.isDone(leafOf(this.#block))) {
         until = epoch.number;
         break;
       }
@@ -57,13 +57,10 @@ class Search {
     return true;
   }
 
-  #passed(epoch: Epoch): boolean {
-    return epoch.state === 'doomed' && epoch.cursor > leafOf(this.#block);
-  }
-
   #sees(epoch: Epoch): boolean | undefined {
-    if (this.#passed(epoch)) return false;
-    const leaf = this.#content.trees.leaf(epoch, leafOf(this.#block));
+    const index = leafOf(this.#block);
+    if (epoch.isDone(index)) return false;
+    const leaf = this.#content.trees.leaf(epoch, index);
     if (leaf === undefined) return undefined;
     if (leaf === null || leaf.words[(this.#block % leafFanout) * leafWords] !== this.#address) {
       return false;

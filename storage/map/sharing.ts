@@ -2,8 +2,8 @@
 import type { Content } from './content.ts';
 import type { Epoch } from './epochs.ts';
 import type { Difference } from './images.ts';
+import { Looker, type Pause } from './looker.ts';
 import { innerFanout, leafFanout, leafOf, leafWords, leavesBelow, type Page } from './page.ts';
-import type { Missing } from './pages.ts';
 
 /** Whether `a` and `b` map the same blocks from `block` on. Undefined: a page has to be loaded. */
 export function difference(
@@ -46,10 +46,7 @@ function compare(a: Page | null, b: Page | null, block: number, count: number): 
  * see nothing for themselves. Drawn until it returns; it yields the pages that have to be loaded, and
  * `turn` where others may have theirs.
  */
-export function* exclusive(
-  content: Content,
-  epochs: ReadonlySet<Epoch>,
-): Generator<Missing | 'turn', number> {
+export function* exclusive(content: Content, epochs: ReadonlySet<Epoch>): Generator<Pause, number> {
   let blocks = 0;
   for (const epoch of epochs) {
     if (epoch.root === 0) continue;
@@ -61,8 +58,7 @@ export function* exclusive(
   return blocks;
 }
 
-class Count {
-  readonly #content: Content;
+class Count extends Looker {
   readonly #of: ReadonlySet<Epoch>;
   /** What carries this number or a lower one is counted, or seen, by an epoch before. */
   readonly #floor: number;
@@ -70,7 +66,7 @@ class Count {
   readonly #others: readonly Epoch[];
 
   constructor(content: Content, of: ReadonlySet<Epoch>, epoch: Epoch) {
-    this.#content = content;
+    super(content);
     this.#of = of;
     this.#floor = this.#before(epoch)?.number ?? 0;
     this.#others = this.#outside(epoch);
@@ -105,32 +101,16 @@ class Count {
     for (const child of at.children) yield* this.#below(child, but);
   }
 
-  *page(id: number, level: number, index: number): Generator<Missing | 'turn', number> {
-    const { pages, trees } = this.#content;
-    const get = function* (): Generator<Missing, Page> {
-      for (;;) {
-        const page = pages.get(id);
-        if (page !== undefined) return page;
-        yield { id, level, index };
-      }
-    };
-    let page = yield* get();
+  *page(id: number, level: number, index: number): Generator<Pause, number> {
+    let page = yield* this.here(id, level, index);
     if (page.birth <= this.#floor) return 0;
     for (const other of this.#others) {
-      for (;;) {
-        const found = trees.page(other, level, index);
-        if (found === undefined) {
-          yield trees.wanted;
-          continue;
-        }
-        if (found?.id === id) return 0;
-        break;
-      }
+      if ((yield* this.there(other, level, index))?.id === id) return 0;
     }
-    if (level === 1) return yield* this.#leaf(yield* get());
+    if (level === 1) return yield* this.#leaf(yield* this.here(id, level, index));
     let blocks = 0;
     for (let slot = 0; slot < innerFanout; slot += 1) {
-      page = yield* get();
+      page = yield* this.here(id, level, index);
       const below = page.words[slot * 2]!;
       if (below !== 0) blocks += yield* this.page(below, level - 1, index * innerFanout + slot);
     }
@@ -138,17 +118,12 @@ class Count {
     return blocks;
   }
 
-  *#leaf(page: Page): Generator<Missing | 'turn', number> {
-    const { trees } = this.#content;
+  *#leaf(page: Page): Generator<Pause, number> {
     // As it is now: what is loaded below takes time, and the cleaner moves blocks meanwhile.
     const words = page.words.slice();
     const seen = new Uint8Array(leafFanout);
     for (const other of this.#others) {
-      let found = trees.page(other, 1, page.index);
-      while (found === undefined) {
-        yield trees.wanted;
-        found = trees.page(other, 1, page.index);
-      }
+      const found = yield* this.there(other, 1, page.index);
       if (found === null) continue;
       for (let slot = 0; slot < leafFanout; slot += 1) {
         const word = slot * leafWords;

@@ -1,8 +1,8 @@
 /** Pages and sheets of the map, read from the log and verified with their identity. */
 import { crc32c } from '../base/crc32c.ts';
-import { StorageError } from '../base/errors.ts';
+import { isMediumError, StorageError } from '../base/errors.ts';
 import type { Disk } from '../disk/disk.ts';
-import { EntryKind, entryHead, identitySum } from '../log/format.ts';
+import { EntryKind, identityOf } from '../log/format.ts';
 import { blockWords } from '../log/frame.ts';
 import { readMended } from '../log/mend.ts';
 import type { Ring } from '../log/ring.ts';
@@ -22,7 +22,6 @@ export interface SourcePorts {
 
 export class LogSource implements PageSource {
   readonly #ports: SourcePorts;
-  reads = 0;
 
   constructor(ports: SourcePorts) {
     this.#ports = ports;
@@ -30,7 +29,7 @@ export class LogSource implements PageSource {
 
   async page({ id, level, index }: Missing, address: number, crc: number): Promise<Uint32Array> {
     const where = `map page ${id} (${index} of level ${level})`;
-    const identity = identitySum(entryHead(EntryKind.page, level, index), index % 2 ** 32, id, 0);
+    const identity = identityOf(EntryKind.page, level, id, index, 0);
     const words = await this.#read(where, address, crc, identity);
     this.#check(words, level, where);
     return words;
@@ -41,7 +40,7 @@ export class LogSource implements PageSource {
     const kind = SheetKind.pageTable;
     const place = this.#ports.place(kind, number);
     if (place === undefined) throw this.#damaged(`${where} is nowhere`);
-    const identity = identitySum(entryHead(EntryKind.sheet, kind, number), number, 0, 0);
+    const identity = identityOf(EntryKind.sheet, kind, 0, number, 0);
     const words = await this.#read(where, place.address, place.crc, identity);
     for (let word = 0; word < blockWords; word += 4) {
       const level = words[word + 3]!;
@@ -57,11 +56,11 @@ export class LogSource implements PageSource {
     const kind = SheetKind.garbage;
     const place = this.#ports.place(kind, number);
     if (place === undefined) return null;
-    const identity = identitySum(entryHead(EntryKind.sheet, kind, number), number, 0, 0);
+    const identity = identityOf(EntryKind.sheet, kind, 0, number, 0);
     try {
       return await this.#read(`sheet ${number} of the garbage`, place.address, place.crc, identity);
     } catch (error) {
-      if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') return null;
+      if (isMediumError(error)) return null;
       throw error;
     }
   }
@@ -75,7 +74,6 @@ export class LogSource implements PageSource {
       const segment = segmentOf(address);
       segments.hold(segment);
       try {
-        this.reads += 1;
         await readMended(disk, address, bytes, (block) => crc32c(block, identity) === crc);
       } finally {
         segments.letGo(segment);

@@ -6,8 +6,10 @@
  * waits for nothing else. After a failed write of the disk the
  * store has failed closed: every change answers DISK_FAILED, reads of what can be read go on.
  */
+
 import assert from 'node:assert/strict';
-import type { Clock } from '../base/clock.ts';
+import { called } from '../base/called.ts';
+import { type Clock, turn } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Conditioner } from '../log/conditioner.ts';
@@ -39,7 +41,7 @@ import type { Keeper } from './keeper.ts';
 import { MapPlaces } from './map-places.ts';
 import type { Operation, Operations } from './operations.ts';
 import { leafFanout, leafOf, leafWords } from './page.ts';
-import type { Missing } from './pages.ts';
+import { type Missing, unreadable } from './pages.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { Removals } from './removals.ts';
 import { isNeeded, resizeLog } from './resize.ts';
@@ -136,7 +138,7 @@ export class LogStore implements Blocks, Claims, Images {
     for (;;) {
       const { value, done } = steps.next();
       if (done) return value;
-      if (value === 'turn') await new Promise<void>((resolve) => clock.soon(resolve));
+      if (value === 'turn') await turn(clock);
       else await content.pages.load(value);
     }
   }
@@ -242,9 +244,7 @@ export class LogStore implements Blocks, Claims, Images {
         rest.complete(null);
       },
       (reason: unknown) => {
-        const known = reason instanceof StorageError;
-        const error = known ? reason : new StorageError('MEDIUM_ERROR', 'the map cannot be read');
-        rest.complete(error);
+        rest.complete(unreadable(reason));
       },
     );
   }
@@ -400,10 +400,7 @@ export class LogStore implements Blocks, Claims, Images {
   }
 
   #record(decide: () => StorageError | (() => void)): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const done: Done = { complete: (error) => (error === null ? resolve() : reject(error)) };
-      this.#push(new RecordOperation(this.#parts, decide, done));
-    });
+    return called((done) => this.#push(new RecordOperation(this.#parts, decide, done)));
   }
 }
 

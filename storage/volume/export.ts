@@ -2,6 +2,7 @@
  * A snapshot as a stream (stream-format.ts): all of it, or what differs from an earlier snapshot. Blocks of zeros are
  * not sent. Nothing is read ahead of whoever takes the stream.
  */
+import { called } from '../base/called.ts';
 import { StorageError } from '../base/errors.ts';
 import { type Blocks, blockBytes } from '../map/blocks.ts';
 import type { ImageBlocks } from '../map/images.ts';
@@ -77,11 +78,7 @@ class Reader {
     const data = new Uint8Array(count * blockBytes);
     const inside = Math.min(count, this.blocks - block);
     if (inside <= 0) return data;
-    await new Promise<void>((resolve, reject) => {
-      const complete = (error: StorageError | null): void =>
-        error === null ? resolve() : reject(error);
-      this.#plain.read(this.ref, block, inside, data, 0, { complete });
-    });
+    await called((done) => this.#plain.read(this.ref, block, inside, data, 0, done));
     return data;
   }
 

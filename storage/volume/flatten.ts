@@ -7,7 +7,7 @@
  * - How far it is stands in the disk's record, behind what is durable; who opens the store goes on from there.
  * - It shares blocks again with snapshots that are made of it while it runs: those are its own.
  */
-import type { Clock } from '../base/clock.ts';
+import { type Clock, turn } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { blockBytes } from '../map/blocks.ts';
@@ -160,7 +160,7 @@ export class Flattener {
         step = await rewrite(this.#ports.host(id), run.next, most);
         if (!run.cancelled) await this.#pause(run, (step * blockBytes * 1000) / bytesPerSecond);
       } else if (++rest % limits.extentsPerTurn === 0) {
-        await new Promise<void>((resolve) => clock.soon(resolve));
+        await turn(clock);
       }
       run.next += step;
       if (run.next - noted >= limits.flattenNoteBlocks) {

@@ -7,6 +7,7 @@
  *   written to since.
  * - An imported content is kept as a snapshot too, so that the next increment finds its base.
  */
+import { called } from '../base/called.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Comparison, Mutation, Revision } from '../cluster/directory.ts';
 import { blockBytes, type Done } from '../map/blocks.ts';
@@ -428,10 +429,4 @@ export class Import {
     await this.#parts.undo();
     this.#parts.release();
   }
-}
-
-function called(start: (done: Done) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    start({ complete: (error) => (error === null ? resolve() : reject(error)) });
-  });
 }

@@ -14,6 +14,7 @@
  * snapshot-name/<disk id>/<name> the id of that disk's snapshot of that name, intent/<id> at most one per disk or
  * snapshot, counter/ref the next address space.
  */
+import { called } from '../base/called.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Blocks } from '../map/blocks.ts';
 import { decodeJson, encodeJson, isId, isWhole, nameFault } from './record.ts';
@@ -106,15 +107,9 @@ export async function dropSpace(blocks: Blocks, ref: number): Promise<void> {
 }
 
 export function flushed(blocks: Blocks, ref: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    blocks.flush({ complete: (error) => (error === null ? resolve() : reject(error)) }, ref);
-  });
+  return called((done) => blocks.flush(done, ref));
 }
 
 export function unmapped(blocks: Blocks, ref: number, block: number, count: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    blocks.unmap(ref, block, count, {
-      complete: (error) => (error === null ? resolve() : reject(error)),
-    });
-  });
+  return called((done) => blocks.unmap(ref, block, count, done));
 }

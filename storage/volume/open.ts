@@ -10,7 +10,7 @@
  *   durable, or with write-back (write-back.ts) when it is in memory.
  */
 import assert from 'node:assert/strict';
-import { StorageError } from '../base/errors.ts';
+import { StorageError, storageError } from '../base/errors.ts';
 import { type Blocks, blockBytes, type Done } from '../map/blocks.ts';
 import { type Change, Changes } from './changes.ts';
 import { Join } from './join.ts';
@@ -431,8 +431,7 @@ export class OpenVolume implements Volume, WriteHost {
     this.blocks.extent(this.ref, first, count).then(
       () => done.complete(null),
       (reason: unknown) => {
-        const known = reason instanceof StorageError;
-        done.complete(known ? reason : new StorageError('MEDIUM_ERROR', 'the map cannot be read'));
+        done.complete(storageError(reason, 'MEDIUM_ERROR', 'the map cannot be read'));
       },
     );
   }

@@ -2,7 +2,7 @@
  * Give back what a shrunk disk leaves behind, however far it reached: holes are stepped over, data
  * is unmapped in bounded pieces, and others get their turn in between.
  */
-import type { Clock } from '../base/clock.ts';
+import { type Clock, turn } from '../base/clock.ts';
 import type { Blocks } from '../map/blocks.ts';
 import { unmapped } from './intents.ts';
 import { limits } from './limits.ts';
@@ -22,7 +22,7 @@ export async function trim(
     if (extent.mapped) await unmapped(blocks, ref, at, count);
     at += count;
     if (++looked % limits.extentsPerTurn === 0) {
-      await new Promise<void>((resolve) => clock.soon(resolve));
+      await turn(clock);
     }
   }
 }

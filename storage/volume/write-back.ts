@@ -29,6 +29,7 @@ import {
   type Extent,
   type StoreUsage,
 } from '../map/blocks.ts';
+import { flushed } from './intents.ts';
 import { Join } from './join.ts';
 import { limits } from './limits.ts';
 import { Flusher } from './write-back-flusher.ts';
@@ -107,15 +108,7 @@ export class WriteBack implements Blocks {
 
   /** All that was accepted for the spaces is durable when it resolves. */
   async settle(refs: readonly number[]): Promise<void> {
-    const flushed = refs.map(
-      (ref) =>
-        new Promise<void>((resolve, reject) => {
-          const complete = (error: StorageError | null): void =>
-            error === null ? resolve() : reject(error);
-          this.flush({ complete }, ref);
-        }),
-    );
-    await Promise.all(flushed);
+    await Promise.all(refs.map((ref) => flushed(this, ref)));
   }
 
   /**

@@ -4,8 +4,8 @@
  */
 import type { Layout } from '../../storage/disk/array/geometry.ts';
 import { ArrayBed, ArrayReplay, type ArraySoftware, type Tagged } from './array-bed.ts';
-import { survey } from './crash-points.ts';
-import type { CrashMode, Image } from './disk.ts';
+import { modesAt, survey } from './crash-points.ts';
+import type { Image } from './disk.ts';
 import { SimRandom } from './random.ts';
 import type { History } from './store-history.ts';
 import { Load, type Mark } from './store-load.ts';
@@ -84,8 +84,7 @@ export async function checkArray(
     if (recording.trace[index + 1]?.event.kind === 'note') continue;
     point += 1;
     if (point % every !== 0) continue;
-    const modes: CrashMode[] =
-      replay.pending === 0 ? ['drop'] : wrote ? ['keep', 'tear'] : ['drop', 'tear'];
+    const modes = modesAt(replay.pending, wrote);
     wrote = false;
     for (const mode of modes) {
       // Each state with one disk lost; which one goes round, so that all meet every kind of point.

@@ -64,6 +64,15 @@ export async function record(software: Software, options: RecordOptions): Promis
   };
 }
 
+/**
+ * In which ways a crash is to be tried at a point of a trace. A write that was just issued is dropped in the
+ * states before; one made durable is kept in them.
+ */
+export function modesAt(pending: number, wrote: boolean): readonly CrashMode[] {
+  if (pending === 0) return ['drop'];
+  return wrote ? ['keep', 'tear'] : ['drop', 'tear'];
+}
+
 export interface Verdict {
   states: number;
   reopened: number;
@@ -102,10 +111,7 @@ export async function check(
     if (recording.trace[index + 1]?.kind === 'note') continue;
     point += 1;
     if (point % every !== 0) continue;
-    // A write that was just issued is dropped in the states before; one made durable is kept in
-    // them.
-    const modes: CrashMode[] =
-      replay.pending === 0 ? ['drop'] : wrote ? ['keep', 'tear'] : ['drop', 'tear'];
+    const modes = modesAt(replay.pending, wrote);
     wrote = false;
     for (const mode of modes) {
       const image = replay.crash(mode, random);

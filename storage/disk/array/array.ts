@@ -13,7 +13,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Log } from '../../base/log.ts';
-import type { Disk, Redundancy } from '../disk.ts';
+import { bytesIn, type Disk, type Redundancy } from '../disk.ts';
 import { limits } from '../limits.ts';
 import { Copies } from './copies.ts';
 import { blockBytes, columnPlace, piecesOf, segmentBlocks, segmentBytes } from './geometry.ts';
@@ -78,8 +78,7 @@ export class ArrayDisk implements Disk {
   }
 
   async write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
-    let length = 0;
-    for (const part of data) length += part.length;
+    const length = bytesIn(data);
     assert(offset >= 0 && offset % blockBytes === 0 && length % blockBytes === 0);
     this.calls += 1;
     for (let at = 0; at < length; ) {

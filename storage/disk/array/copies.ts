@@ -2,7 +2,7 @@
  * The blocks of a segment in every way in which they can be had: from their place, from the other
  * copy, from the memory of a segment whose parity is not written yet, or as the XOR of the others.
  */
-import { StorageError } from '../../base/errors.ts';
+import { isMediumError, StorageError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import {
   blockBytes,
@@ -150,7 +150,7 @@ export class Copies {
       member.readErrors += 1;
       const lost = member.disk.gone === true;
       if (lost) await this.#members.lost(member, error).catch(() => {});
-      if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') throw error;
+      if (isMediumError(error)) throw error;
       throw new StorageError('MEDIUM_ERROR', `${member.disk.name} cannot be read`, {
         cause: error,
       });
@@ -308,5 +308,5 @@ const partOf = (piece: Piece, whole: Uint8Array): Uint8Array =>
   whole.subarray(piece.at * blockBytes, (piece.at + piece.blocks) * blockBytes);
 
 function mediumOnly(error: unknown): void {
-  if (!(error instanceof StorageError) || error.code !== 'MEDIUM_ERROR') throw error;
+  if (!isMediumError(error)) throw error;
 }

@@ -6,9 +6,10 @@
  * needed any more is said by the next record; until then a crash finds it still, and putting a
  * group once more where it lies already changes nothing.
  */
+
 import assert from 'node:assert/strict';
-import { StorageError } from '../../base/errors.ts';
-import type { Disk } from '../disk.ts';
+import { bytesIn, type Disk } from '../disk.ts';
+import { readOrZeros } from '../read.ts';
 import { blockBytes } from './geometry.ts';
 import {
   decodeRecord,
@@ -53,7 +54,8 @@ export class Journal {
   async read(): Promise<{ records: JournalRecord[]; bytes: Uint8Array }> {
     const { disk, owner, offset, length } = this.#ports;
     const bytes = new Uint8Array(length);
-    await readAll(disk, offset, bytes);
+    // A block that cannot be read holds no record.
+    await readOrZeros(disk, offset, bytes, blockBytes);
     const records: JournalRecord[] = [];
     let newest: JournalRecord | null = null;
     for (let at = 0; at < this.#blocks; ) {
@@ -85,8 +87,7 @@ export class Journal {
     block: number,
     data: readonly Uint8Array[],
   ): Promise<{ offset: number; front: Uint8Array }> {
-    let blocks = 0;
-    for (const part of data) blocks += part.length / blockBytes;
+    const blocks = bytesIn(data) / blockBytes;
     while (!this.#fits(1 + blocks)) {
       await new Promise<void>((resume) => this.#waiting.push(resume));
     }
@@ -138,25 +139,5 @@ export class Journal {
     this.#kept.length = 0;
     this.#needed.clear();
     for (const resume of this.#waiting.splice(0)) resume();
-  }
-}
-
-/** A block that cannot be read holds no record. */
-async function readAll(disk: Disk, offset: number, into: Uint8Array): Promise<void> {
-  const unreadable = (error: unknown): void => {
-    if (!(error instanceof StorageError) || error.code !== 'MEDIUM_ERROR') throw error;
-  };
-  try {
-    await disk.read(offset, into);
-    return;
-  } catch (error) {
-    unreadable(error);
-  }
-  for (let at = 0; at < into.length; at += blockBytes) {
-    const block = into.subarray(at, at + blockBytes);
-    await disk.read(offset + at, block).catch((error: unknown) => {
-      unreadable(error);
-      block.fill(0);
-    });
   }
 }

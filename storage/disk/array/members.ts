@@ -10,7 +10,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../../base/clock.ts';
-import { StorageError } from '../../base/errors.ts';
+import { diskFailure, StorageError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { Serial } from '../../base/serial.ts';
 import type { Member } from './member.ts';
@@ -123,7 +123,7 @@ export class Members {
   lost(member: Member, cause: unknown): Promise<void> {
     if (member.alive) {
       member.alive = false;
-      member.failure = asFailure(member.disk.name, cause);
+      member.failure = diskFailure(member.disk.name, cause);
       member.journal?.release();
       const facts = { disk: member.disk.name, id: member.id, err: member.failure };
       this.#ports.log.error(facts, 'a disk is lost');
@@ -189,7 +189,7 @@ export class Members {
       } catch (error) {
         whole = false;
         member.alive = false;
-        member.failure = asFailure(member.disk.name, error);
+        member.failure = diskFailure(member.disk.name, error);
         member.journal?.release();
         log.error({ disk: member.disk.name, id: member.id, err: error }, 'a disk is lost');
       }
@@ -218,10 +218,4 @@ export class Members {
     this.#failed ??= new StorageError('DISK_FAILED', message, { cause });
     return this.#failed;
   }
-}
-
-function asFailure(name: string, cause: unknown): StorageError {
-  if (cause instanceof StorageError) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new StorageError('DISK_FAILED', `${name}: ${why}`, { cause });
 }

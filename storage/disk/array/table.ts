@@ -31,11 +31,13 @@
  * A disk that is *out* was lost: what is on it is stale, is never read, and it never comes back
  * under this id.
  */
+
 import assert from 'node:assert/strict';
 import { crc32c } from '../../base/crc32c.ts';
 import { StorageError } from '../../base/errors.ts';
 import type { Disk } from '../disk.ts';
 import { limits } from '../limits.ts';
+import { readable } from '../read.ts';
 import { type Layout, layouts, shapeOf } from './geometry.ts';
 
 const magic = 0x4e4f5a4c41544550n; // "PETALZON", little-endian
@@ -209,16 +211,10 @@ export async function readTable(disk: Disk, storeId: Uint8Array): Promise<Table 
 
 async function readCopy(disk: Disk, offset: number, storeId: Uint8Array): Promise<Table | null> {
   const front = new Uint8Array(limits.unitBytes);
-  try {
-    await disk.read(offset, front);
-    const claimed = new DataView(front.buffer).getUint32(12, true);
-    const length = Math.min(Math.max(claimed, 1), limits.tableCopyBytes);
-    const bytes = new Uint8Array(Math.ceil(length / limits.unitBytes) * limits.unitBytes);
-    if (bytes.length === front.length) return decodeTable(storeId, front);
-    await disk.read(offset, bytes);
-    return decodeTable(storeId, bytes);
-  } catch (error) {
-    if (error instanceof StorageError && error.code === 'MEDIUM_ERROR') return null;
-    throw error;
-  }
+  if (!(await readable(disk, offset, front))) return null;
+  const claimed = new DataView(front.buffer).getUint32(12, true);
+  const length = Math.min(Math.max(claimed, 1), limits.tableCopyBytes);
+  const bytes = new Uint8Array(Math.ceil(length / limits.unitBytes) * limits.unitBytes);
+  if (bytes.length === front.length) return decodeTable(storeId, front);
+  return (await readable(disk, offset, bytes)) ? decodeTable(storeId, bytes) : null;
 }

@@ -5,7 +5,9 @@
  *
  * What no group filled becomes zeros, in memory and on disk, so that the parity is of what is there.
  */
+
 import type { Log } from '../../base/log.ts';
+import { bytesIn } from '../disk.ts';
 import {
   blockBytes,
   columnPlace,
@@ -150,10 +152,8 @@ export class Unsealed {
   async writeBlocks(segment: number, start: number, data: readonly Uint8Array[]): Promise<void> {
     const { shape } = this.#zones;
     const index = this.#zones.indexOf(segment);
-    let length = 0;
-    for (const part of data) length += part.length;
     const writes: Promise<unknown>[] = [];
-    for (const piece of piecesOf(shape, start, start + length / blockBytes)) {
+    for (const piece of piecesOf(shape, start, start + bytesIn(data) / blockBytes)) {
       const parts = cut(data, piece.at, piece.blocks);
       for (const target of this.#zones.targets(segment, columnPlace(shape, index, piece.column))) {
         const offset = target.offset + piece.row * blockBytes;

@@ -1,4 +1,5 @@
 /** What the tests of the catalog share: a store in memory, and a death at any step that changes something. */
+import type { ExecutionContext } from 'ava';
 import { silentLog } from '#storage/base/log.ts';
 import type { Directory } from '#storage/cluster/directory.ts';
 import { type EmbeddedDirectory, formatEmbedded, openEmbedded } from '#storage/cluster/embedded.ts';
@@ -73,3 +74,33 @@ export const fill = (world: World, ref: number, from: number, count: number): vo
   const data = new Uint8Array(count * blockBytes).fill(0xab);
   world.blocks.write(ref, from, data, { complete: () => {} });
 };
+
+/**
+ * The change dies in each of its steps, before and after the step took effect, each time in a world of its own:
+ * `left` judges what is left. Returns how many deaths that were.
+ */
+export async function eachDeath(
+  t: ExecutionContext,
+  furnish: (world: World) => Promise<void>,
+  change: (catalog: Catalog) => Promise<unknown>,
+  total: number,
+  left: (world: World, which: string) => Promise<void>,
+): Promise<number> {
+  t.true(total > 0);
+  let deaths = 0;
+  for (let at = 0; at < total; at++) {
+    for (const effect of [false, true]) {
+      const world = new World();
+      await furnish(world);
+      const dying = new Steps();
+      const { catalog: doomed, directory } = await world.open(dying);
+      dying.at = dying.taken + at;
+      dying.effect = effect;
+      await t.throwsAsync(change(doomed), { instanceOf: Error });
+      await directory.close();
+      await left(world, `step ${at}, effect ${effect}`);
+      deaths++;
+    }
+  }
+  return deaths;
+}

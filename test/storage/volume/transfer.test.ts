@@ -140,7 +140,8 @@ test('zeros and holes are not sent', async (t) => {
   t.true((await here.export('a', 's')).length < 3 * blockBytes);
 });
 
-test('an increment goes only onto the content that it goes on from', async (t) => {
+/** Two sites, and of a disk of one of them a snapshot in full and what came until the next. */
+async function grown() {
   const [here, there] = [await Site.make(), await Site.make()];
   await here.catalog.create({ name: 'a', size: megabyte });
   here.write('a', 0, 1, 2, 3);
@@ -149,6 +150,11 @@ test('an increment goes only onto the content that it goes on from', async (t) =
   here.write('a', 1, 9);
   await here.snapshot('a', 's1');
   const increment = await here.export('a', 's1', 's0');
+  return { here, there, full, increment };
+}
+
+test('an increment goes only onto the content that it goes on from', async (t) => {
+  const { here, there, full, increment } = await grown();
   await refused(t, there.import(increment, 'b').catch(rethrow), 'INVALID');
   await there.catalog.create({ name: 'empty', size: megabyte });
   await refused(t, there.import(increment, 'empty'), 'INVALID');
@@ -189,14 +195,7 @@ test('a base with the right id and another content is refused', async (t) => {
 });
 
 test('what is truncated, altered or interrupted leaves nothing', async (t) => {
-  const [here, there] = [await Site.make(), await Site.make()];
-  await here.catalog.create({ name: 'a', size: megabyte });
-  here.write('a', 0, 1, 2, 3);
-  await here.snapshot('a', 's0');
-  const full = await here.export('a', 's0');
-  here.write('a', 1, 9);
-  await here.snapshot('a', 's1');
-  const increment = await here.export('a', 's1', 's0');
+  const { there, full, increment } = await grown();
   const spoiled = (bytes: Buffer, at: number): Buffer => {
     const copy = Buffer.from(bytes);
     copy[at]! ^= 1;

@@ -3,7 +3,7 @@
  * what an aborted or departed session has inside the device.
  */
 import test from 'ava';
-import { Host, type Pdu, rw10, type World, world } from './kit.ts';
+import { Host, type Pdu, rw10, type TwoHosts, twoHosts } from './kit.ts';
 
 const OUR_KEY = 0x1111n;
 const THEIR_KEY = 0x2222n;
@@ -36,22 +36,14 @@ const preemptAndAbort = (host: Host, key: bigint, victim: bigint) =>
 const answers = (all: Pdu[]): string[] =>
   all.map((p) => `${p.op.toString(16)} ${p.tag} ${p.byte3.toString(16)}`);
 
-interface Two extends World {
-  us: Host;
-  them: Host;
-}
-
-async function two(): Promise<Two> {
-  const all = world();
-  const us = new Host(all.server);
-  const them = new Host(all.server);
-  await us.enter({}, 1);
-  await them.enter({}, 2);
+async function two(): Promise<TwoHosts> {
+  const all = await twoHosts();
+  const { us, them } = all;
   register(us, OUR_KEY);
   register(them, THEIR_KEY);
   const statuses = [...(await us.receive()), ...(await them.receive())].map((p) => p.byte3);
   if (statuses.join() !== '0,0') throw new Error('not registered');
-  return { ...all, us, them };
+  return all;
 }
 
 const oneBlock = { write: true, length: 512, data: Buffer.alloc(512, 7) };

@@ -261,6 +261,21 @@ export function world(
   return { server, clock, device, target: added };
 }
 
+/** Two hosts, logged in; `theirs`: keys of the second one's login. */
+export interface TwoHosts extends World {
+  us: Host;
+  them: Host;
+}
+
+export async function twoHosts(theirs: Record<string, string> = {}): Promise<TwoHosts> {
+  const all = world();
+  const us = new Host(all.server);
+  const them = new Host(all.server);
+  await us.enter({}, 1);
+  await them.enter(theirs, 2);
+  return { ...all, us, them };
+}
+
 /** Status-Class and Status-Detail of a Login Response in hex. */
 export function loginStatus(reply: Pdu | undefined): string {
   return reply?.head.subarray(36, 38).toString('hex') ?? 'no answer';

@@ -11,7 +11,7 @@ import {
   type Range,
   writeList,
 } from '../scsi/rod-kit.ts';
-import { Host, MIB, type Pdu, rw10, senseOf, type World, world } from './kit.ts';
+import { Host, MIB, type Pdu, rw10, senseOf, type TwoHosts, twoHosts } from './kit.ts';
 
 function rodCdb(action: number, listId: number, length: number): Buffer {
   const cdb = Buffer.alloc(16);
@@ -48,7 +48,7 @@ async function information(host: Host, listId = 1): Promise<Information> {
 
 /** How WRITE USING TOKEN of one block to LBA 1000 ends. */
 async function use(
-  { us: host, device }: Pick<Two, 'us' | 'device'>,
+  { us: host, device }: Pick<TwoHosts, 'us' | 'device'>,
   token: Uint8Array,
 ): Promise<string> {
   send(host, 0x11, writeList(token, [[1000, 1]]), 99);
@@ -57,19 +57,7 @@ async function use(
   return answer!.byte3 === 2 ? senseOf(answer!) : answer!.byte3.toString(16);
 }
 
-interface Two extends World {
-  us: Host;
-  them: Host;
-}
-
-async function two(): Promise<Two> {
-  const all = world();
-  const us = new Host(all.server);
-  const them = new Host(all.server);
-  await us.enter({}, 1);
-  await them.enter({ InitiatorName: 'iqn.2026-11.test:other' }, 2);
-  return { ...all, us, them };
-}
+const two = (): Promise<TwoHosts> => twoHosts({ InitiatorName: 'iqn.2026-11.test:other' });
 
 const oneBlock = { write: true, length: 512, data: Buffer.alloc(512, 7) };
 const answers = (all: Pdu[]): string[] =>

@@ -3,23 +3,15 @@
  * ABORTED, in whatever state it was; the host that asked for the abort learns of its own by nothing.
  */
 import test from 'ava';
-import { Host, type Pdu, rw10, type World, world } from './kit.ts';
+import { type Pdu, rw10, type TwoHosts, twoHosts } from './kit.ts';
 
 const summary = (all: Pdu[]): string[] =>
   all.map((p) => `${p.op.toString(16)} ${p.tag} ${p.op === 0x22 ? p.byte2 : p.byte3}`);
 
-interface Two extends World {
-  us: Host;
-  them: Host;
-}
-
 /** Two hosts without unit attentions, and TAS set. */
-async function two(): Promise<Two> {
-  const all = world();
-  const us = new Host(all.server);
-  const them = new Host(all.server);
-  await us.enter({}, 1);
-  await them.enter({}, 2);
+async function two(): Promise<TwoHosts> {
+  const all = await twoHosts();
+  const { us, them } = all;
   const select = Buffer.from('15100000100000000000000000000000', 'hex');
   const data = Buffer.from('000000000a0a001000400000ffff0000', 'hex');
   us.command(select, { write: true, length: 16, data });
@@ -27,7 +19,7 @@ async function two(): Promise<Two> {
   if (done?.byte3 !== 0) throw new Error('TAS is not set');
   them.command(Buffer.alloc(16));
   await them.receive();
-  return { ...all, us, them };
+  return all;
 }
 
 const whole = { write: true, length: 512, data: Buffer.alloc(512, 7) };
