@@ -1,0 +1,75 @@
+/**
+ * No ghosts (replication.md, section 6): a write that sat in a gateway while the initiator wrote the same block
+ * through another must not land afterwards. Times are of this server's clock, milliseconds.
+ */
+import type { Clock } from '../base/clock.ts';
+import { limits } from './limits.ts';
+import type { Chunk } from './store.ts';
+
+/** When a write came to its gateway: not before `low`, not after `high`. */
+export interface Arrival {
+  readonly gateway: string;
+  readonly low: number;
+  readonly high: number;
+}
+
+interface Latest {
+  gateway: string;
+  low: number;
+  high: number;
+  /** Forgotten then. */
+  until: number;
+}
+
+export class Arrivals {
+  readonly #clock: Clock;
+  readonly #blockBytes: number;
+  readonly #latest = new Map<string, Latest>();
+  #sweepAt = 0;
+
+  constructor(clock: Clock, blockBytes: number) {
+    this.#clock = clock;
+    this.#blockBytes = blockBytes;
+  }
+
+  /** Whether the write came too long ago, or before this server coordinated the chunk. */
+  expired(arrival: Arrival, became: number): boolean {
+    return arrival.low < Math.max(became, this.#clock.now() - limits.lifetimeMs);
+  }
+
+  /** Whether a write of another gateway that was applied there is younger, or may be [H15]. */
+  overtaken(chunk: Chunk, offset: number, length: number, arrival: Arrival): boolean {
+    const now = this.#clock.now();
+    return this.#keys(chunk, offset, length).some((key) => {
+      const latest = this.#latest.get(key);
+      if (latest === undefined || latest.until < now) return false;
+      return latest.gateway !== arrival.gateway && arrival.low <= latest.high;
+    });
+  }
+
+  applied(chunk: Chunk, offset: number, length: number, arrival: Arrival): void {
+    this.#sweep();
+    const until = Math.max(this.#clock.now(), arrival.high) + limits.lifetimeMs;
+    for (const key of this.#keys(chunk, offset, length)) {
+      const latest = this.#latest.get(key);
+      // The highest of all, not those of the last one [H14].
+      const low = Math.max(arrival.low, latest?.low ?? arrival.low);
+      const high = Math.max(arrival.high, latest?.high ?? arrival.high);
+      this.#latest.set(key, { gateway: arrival.gateway, low, high, until });
+    }
+  }
+
+  /** The memory of more than a lifetime ago goes. */
+  #sweep(): void {
+    const now = this.#clock.now();
+    if (now < this.#sweepAt) return;
+    this.#sweepAt = now + limits.lifetimeMs;
+    for (const [key, { until }] of this.#latest) if (until < now) this.#latest.delete(key);
+  }
+
+  #keys(chunk: Chunk, offset: number, length: number): string[] {
+    const first = Math.floor(offset / this.#blockBytes);
+    const last = Math.floor((offset + length - 1) / this.#blockBytes);
+    return Array.from({ length: last - first + 1 }, (_, index) => `${chunk}/${first + index}`);
+  }
+}

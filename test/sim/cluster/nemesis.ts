@@ -1,0 +1,130 @@
+/** What goes wrong in a simulated cluster, and how often it did. */
+import type { Cluster } from './cluster.ts';
+
+export type FaultKind =
+  | 'crash'
+  | 'freeze'
+  | 'freezeGateway'
+  | 'crashGateway'
+  | 'cut'
+  | 'cutOneWay'
+  | 'loss'
+  | 'doubled'
+  | 'slow'
+  | 'directoryAway'
+  | 'directoryAwayForAll'
+  | 'directoryLost'
+  | 'disksLost';
+
+const kinds: readonly FaultKind[] = [
+  ...(['crash', 'crash', 'crash', 'freeze', 'freeze', 'freezeGateway', 'crashGateway'] as const),
+  ...(['cut', 'cut', 'cutOneWay', 'cutOneWay', 'loss', 'doubled', 'slow'] as const),
+  ...(['directoryAway', 'directoryAwayForAll', 'directoryLost', 'disksLost'] as const),
+];
+
+export class Nemesis {
+  readonly counts = new Map<FaultKind, number>();
+  readonly #cluster: Cluster;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  get faults(): number {
+    return [...this.counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** One fault after the other, some at once, for `ms`. */
+  async rage(ms: number): Promise<void> {
+    const { world, random } = this.#cluster;
+    for (const end = world.now() + ms; world.now() < end; ) {
+      const kind = kinds[random.below(kinds.length)]!;
+      if (this.#strike(kind)) this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+      await this.#cluster.pass(50 + random.below(1500));
+    }
+  }
+
+  /** Short ones are no failures, long ones are. */
+  #span(): number {
+    const { random } = this.#cluster;
+    return random.below(3) === 0 ? random.below(6000) : random.below(600);
+  }
+
+  #strike(kind: FaultKind): boolean {
+    const { random, servers, network, global, world, gateways } = this.#cluster;
+    const server = servers[random.below(servers.length)]!;
+    const gateway = gateways[random.below(gateways.length)]!;
+    const others = [...servers.filter((each) => each !== server).map(({ name }) => name), 'G', 'H'];
+    const other = others[random.below(others.length)]!;
+    const later = (undo: () => void): boolean => {
+      world.after(this.#span(), undo);
+      return true;
+    };
+    switch (kind) {
+      case 'crash':
+        return this.#crash(() => this.#cluster.crash(server), server);
+      case 'disksLost':
+        if (!this.#cluster.expendable(server)) return false;
+        return this.#crash(() => this.#cluster.loseDisks(server), server);
+      case 'freeze':
+        return freeze(server.node, later);
+      case 'freezeGateway':
+        return freeze(gateway.node, later);
+      case 'crashGateway':
+        this.#cluster.crashGateway(random.below(gateways.length));
+        return true;
+      case 'cut':
+        network.cut(other, server.name);
+        network.cut(server.name, other);
+        return later(() => network.heal());
+      case 'cutOneWay':
+        if (random.below(2) === 0) network.cut(other, server.name);
+        else network.cut(server.name, other);
+        return later(() => network.heal());
+      case 'loss':
+        network.dropped = random.below(300);
+        return later(() => {
+          network.dropped = 0;
+        });
+      case 'doubled':
+        network.doubled = random.below(500);
+        return later(() => {
+          network.doubled = 0;
+        });
+      case 'slow':
+        network.slowMs = random.below(3000);
+        return later(() => {
+          network.slowMs = 0;
+        });
+      case 'directoryAway':
+        global.cut(server.name);
+        return later(() => global.heal());
+      case 'directoryAwayForAll':
+        global.cut('*');
+        return later(() => global.heal());
+      case 'directoryLost':
+        global.lost = random.below(700);
+        return later(() => {
+          global.lost = 0;
+        });
+    }
+  }
+
+  #crash(strike: () => void, server: Cluster['servers'][number]): boolean {
+    if (!server.node.alive) return false;
+    strike();
+    this.#cluster.world.after(this.#span(), () => {
+      if (!server.node.alive) this.#cluster.restart(server);
+    });
+    return true;
+  }
+}
+
+function freeze(
+  node: { readonly alive: boolean; readonly frozen: boolean; freeze(): void; thaw(): void },
+  later: (undo: () => void) => boolean,
+): boolean {
+  if (!node.alive || node.frozen) return false;
+  node.freeze();
+  return later(() => node.thaw());
+}
