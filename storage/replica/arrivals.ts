@@ -9,16 +9,15 @@ import type { Chunk } from './store.ts';
 /** When a write came to its gateway: not before `low`, not after `high`. */
 export interface Arrival {
   readonly gateway: string;
+  /** In the order in which writes came to this gateway. */
+  readonly sequence: number;
   readonly low: number;
   readonly high: number;
 }
 
-interface Latest {
-  gateway: string;
-  low: number;
-  high: number;
+interface Latest extends Arrival {
   /** Forgotten then. */
-  until: number;
+  readonly until: number;
 }
 
 export class Arrivals {
@@ -37,13 +36,17 @@ export class Arrivals {
     return arrival.low < Math.max(became, this.#clock.now() - limits.lifetimeMs);
   }
 
-  /** Whether a write of another gateway that was applied there is younger, or may be [H15]. */
+  /**
+   * Whether a write that was applied there is younger, or may be [H15]. Among those of one gateway its order
+   * decides, of which it is sure.
+   */
   overtaken(chunk: Chunk, offset: number, length: number, arrival: Arrival): boolean {
     const now = this.#clock.now();
     return this.#keys(chunk, offset, length).some((key) => {
       const latest = this.#latest.get(key);
       if (latest === undefined || latest.until < now) return false;
-      return latest.gateway !== arrival.gateway && arrival.low <= latest.high;
+      if (latest.gateway === arrival.gateway) return arrival.sequence < latest.sequence;
+      return arrival.low <= latest.high;
     });
   }
 
@@ -55,7 +58,7 @@ export class Arrivals {
       // The highest of all, not those of the last one [H14].
       const low = Math.max(arrival.low, latest?.low ?? arrival.low);
       const high = Math.max(arrival.high, latest?.high ?? arrival.high);
-      this.#latest.set(key, { gateway: arrival.gateway, low, high, until });
+      this.#latest.set(key, { ...arrival, low, high, until });
     }
   }
 

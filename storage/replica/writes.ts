@@ -47,6 +47,8 @@ export class Writes {
   /** Server → chunk → committed, not told yet. */
   readonly #untold = new Map<string, Map<Chunk, WriteNumber>>();
   #telling = false;
+  /** Stale marks that are being made durable. */
+  readonly #marking = new Map<string, Promise<void>>();
 
   constructor(ports: WritesPorts) {
     this.#ports = ports;
@@ -68,13 +70,13 @@ export class Writes {
     const lock = await locks.acquire(call.chunk, call.offset, end, true);
     if (lock === null) return this.#redirect();
     try {
-      // What was true before the wait need not be now.
+      const known = await this.#known(call);
+      if (known !== null) return known;
+      // What was true before the wait need not be now; from here on nothing is waited for.
       const now = await member.serving();
       if (now === null) return this.#elsewhere();
       if (this.#holds > 0) return { kind: 'unready' };
       if (!this.#coordinates(call, now)) return this.#redirect();
-      const known = await this.#known(call);
-      if (known !== null) return known;
       const refusal = this.#refusal(call);
       if (refusal !== null) return refusal;
       return await this.#execute(call, now);
@@ -185,16 +187,12 @@ export class Writes {
   /** Whether it can be answered by now. */
   async #look(operation: Operation): Promise<void> {
     const { member } = this.#ports;
-    const { store } = member.ports;
     const { term } = member;
     const { write } = operation;
     if (term.ended || !operation.local || member.stage === 'settling') return;
     if (!term.others.every((other) => operation.held.has(other))) return;
     try {
-      for (const server of term.out) {
-        if (store.stale(member.group, server).has(write.chunk)) continue;
-        await store.addStale(member.group, server, [write.chunk]);
-      }
+      for (const server of term.out) await this.#mark(server, write.chunk);
     } catch {
       return; // The store has failed, and says so where it was written to.
     }
@@ -202,6 +200,19 @@ export class Writes {
     if (!member.mayAnswer(term) || !this.#remove(operation)) return;
     operation.finish(true);
     this.#committed(write, term);
+  }
+
+  /** Durably stale for a server that is out; once for all writes of the chunk. */
+  async #mark(server: string, chunk: Chunk): Promise<void> {
+    const { group, ports } = this.#ports.member;
+    const key = `${server}/${chunk}`;
+    const marking = this.#marking.get(key);
+    if (marking !== undefined) await marking;
+    else if (!ports.store.stale(group, server).has(chunk)) {
+      const marked = ports.store.addStale(group, server, [chunk]);
+      this.#marking.set(key, marked);
+      await marked.finally(() => this.#marking.delete(key));
+    }
   }
 
   #remove(operation: Operation): boolean {

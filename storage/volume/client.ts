@@ -108,7 +108,7 @@ export class Client {
       for (let tries = 0; clock.now() < end; tries += 1) {
         const server = this.#coordinator(chunk, tries);
         try {
-          const { arrival, incarnation } = await this.#arrival(server, stamp);
+          const { arrival, incarnation } = await this.#arrival(server, stamp, sequence);
           const version = this.#hints.get(group)?.version ?? 0;
           const lowest = Math.min(...this.#outstanding);
           const call = {
@@ -183,12 +183,13 @@ export class Client {
   }
 
   /** The stamp on the server's clock. */
-  async #arrival(server: string, { low, high }: Stamp) {
+  async #arrival(server: string, { low, high }: Stamp, sequence: number) {
     const offset = await this.#offset(server);
     const drift = limits.rateMargin * Math.max(0, Math.abs(offset.at - low));
     return {
       arrival: {
         gateway: this.#name,
+        sequence,
         low: low + offset.least - drift,
         high: high + offset.most + drift,
       },

@@ -2,7 +2,7 @@
  * A server's chunks in memory, with what a crash does to them: calls are durable in order, some time after they
  * were made, and a crash keeps all up to some point. A handle belongs to one process and dies with it.
  */
-import { StorageError } from '#storage/base/errors.ts';
+import { AssertionError } from 'node:assert';
 import { nothingExecuted, withExecuted } from '#storage/replica/executed.ts';
 import { compareNumbers, noNumber, type WriteNumber } from '#storage/replica/number.ts';
 import type { Chunk, ChunkCopy, ChunkStore, ChunkWrite } from '#storage/replica/store.ts';
@@ -137,7 +137,8 @@ class Handle implements ChunkStore {
 
   setVersion(group: string, version: number, member: boolean): Promise<void> {
     return this.#change((state) => {
-      if (version < (state.versions.get(group) ?? 0)) throw new Error('a version never falls');
+      if (version < (state.versions.get(group) ?? 0))
+        throw new AssertionError({ message: 'a version never falls' });
       return {
         ...state,
         versions: new Map([...state.versions, [group, version]]),
@@ -186,7 +187,7 @@ class Handle implements ChunkStore {
     const { chunk, number, previous, client, sequence, lowest, offset } = write;
     const held = this.#held(chunk);
     if (compareNumbers(previous, held.number) !== 0) {
-      throw new StorageError('INVALID', 'a write goes on top of the one before it');
+      throw new AssertionError({ message: 'a write goes on top of the one before it' });
     }
     const data = held.data.slice();
     data.set(write.data, offset);

@@ -2,6 +2,7 @@
  * A whole cluster from a seed: servers with their chunks, gateways, hosts, the Directory and the network, in one
  * thread. Faults come for a while, then they end, everything heals, and what is left is checked.
  */
+import type { StorageError } from '#storage/base/errors.ts';
 import { silentLog } from '#storage/base/log.ts';
 import {
   type Configuration,
@@ -25,11 +26,11 @@ import { judgeRegister } from './registers.ts';
 export interface ClusterSoftware {
   readonly Replica: typeof Replica;
   readonly Client: typeof Client;
+  readonly StorageError: typeof StorageError;
 }
 
 const blocksPerChunk = 4;
-const chunks = 6;
-const hosts = 4;
+const chunks = 16;
 
 interface Server {
   readonly name: string;
@@ -60,8 +61,8 @@ export class Cluster {
   constructor(software: ClusterSoftware, seed: number) {
     this.#software = software;
     this.random = new SimRandom(seed);
-    this.network = new SimNetwork(this.world, this.random);
-    this.global = new SimGlobalState(this.world, this.random);
+    this.network = new SimNetwork(this.world, this.random, software.StorageError);
+    this.global = new SimGlobalState(this.world, this.random, software.StorageError);
     this.#names = ['A', 'B', 'C'].slice(0, 2 + this.random.below(2));
     const names = this.#names;
     const pairs = names.map((name, index) => [name, names[(index + 1) % names.length]!]);
@@ -87,6 +88,7 @@ export class Cluster {
       this.#values += 1;
       return this.#values;
     };
+    const hosts = 2 + this.random.below(4);
     for (let host = 0; host < hosts; host += 1) {
       const { world, random, histories } = this;
       const gateways = () => this.gateways;
@@ -179,6 +181,8 @@ export class Cluster {
 
   /** Whether its disks may be lost: in each of its groups somebody else in sync has everything. */
   expendable(server: Server): boolean {
+    // A removal that it has sent already would make it the only one in sync.
+    if (this.global.changes(server.name)) return false;
     return this.groups
       .filter((group) => group.includes(server.name))
       .every((group) =>

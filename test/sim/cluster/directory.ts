@@ -2,7 +2,7 @@
  * The Directory of a simulated cluster: one truth, seen by each process through delays; calls can be lost, and
  * then have taken effect, do so later, or never.
  */
-import { StorageError } from '#storage/base/errors.ts';
+import type { StorageError } from '#storage/base/errors.ts';
 import type {
   Comparison,
   Directory,
@@ -21,16 +21,21 @@ const timeoutMs = 1000;
 export class SimGlobalState {
   readonly #world: SimClock;
   readonly #random: SimRandom;
+  /** Of the software under test. */
+  readonly #Error: typeof StorageError;
   readonly #entries = new Map<string, DirectoryEntry>();
   #revision: Revision = 0n;
   readonly #away = new Set<string>();
   /** Commits in a thousand of which the caller never hears. */
   lost = 0;
+  /** Process → changes of it that may still take effect. */
+  readonly #underWay = new Map<string, number>();
   counts = { commits: 0, unknown: 0, conflicts: 0 };
 
-  constructor(world: SimClock, random: SimRandom) {
+  constructor(world: SimClock, random: SimRandom, error: typeof StorageError) {
     this.#world = world;
     this.#random = random;
+    this.#Error = error;
   }
 
   /** Out of reach of this process, or of all. */
@@ -42,6 +47,15 @@ export class SimGlobalState {
     this.#away.clear();
   }
 
+  /** Whether a change of this server may still take effect. */
+  changes(name: string): boolean {
+    return (this.#underWay.get(name) ?? 0) > 0;
+  }
+
+  #counts(name: string, by: number): void {
+    this.#underWay.set(name, (this.#underWay.get(name) ?? 0) + by);
+  }
+
   peek(key: string): DirectoryEntry | null {
     return this.#entries.get(key) ?? null;
   }
@@ -50,7 +64,7 @@ export class SimGlobalState {
     for (const { key, modified } of compare) {
       if ((this.#entries.get(key)?.modified ?? 0n) === modified) continue;
       this.counts.conflicts += 1;
-      throw new StorageError('CONFLICT', `${key} has changed`);
+      throw new this.#Error('CONFLICT', `${key} has changed`);
     }
     this.#revision += 1n;
     this.counts.commits += 1;
@@ -87,28 +101,34 @@ export class SimGlobalState {
       if (away || lost) {
         // A commit may have gone out before the way was cut, and be in no hurry.
         if (changes && (lost || this.#random.below(4) === 0) && this.#random.below(2) === 0) {
-          this.#world.after(this.#random.below(3000), () => attempt(look));
+          this.#counts(node.name, 1);
+          this.#world.after(this.#random.below(3000), () => {
+            this.#counts(node.name, -1);
+            this.#attempt(look);
+          });
         }
         if (changes) this.counts.unknown += 1;
         const code = changes ? 'UNKNOWN_OUTCOME' : 'BUSY';
-        node.clock.after(timeoutMs, () => reject(new StorageError(code, 'no answer')));
+        node.clock.after(timeoutMs, () => reject(new this.#Error(code, 'no answer')));
         return;
       }
+      this.#counts(node.name, 1);
       this.#world.after(1 + this.#random.below(5), () => {
-        const [error, result] = attempt(look);
+        this.#counts(node.name, -1);
+        const [error, result] = this.#attempt(look);
         this.#world.after(1 + this.#random.below(5), () =>
           node.deliver(() => (error === null ? resolve(result as T) : reject(error))),
         );
       });
     });
   }
-}
 
-function attempt<T>(look: () => T): [StorageError, null] | [null, T] {
-  try {
-    return [null, look()];
-  } catch (error) {
-    if (error instanceof StorageError) return [error, null];
-    throw error;
+  #attempt<T>(look: () => T): [StorageError, null] | [null, T] {
+    try {
+      return [null, look()];
+    } catch (error) {
+      if (error instanceof this.#Error) return [error, null];
+      throw error;
+    }
   }
 }

@@ -25,12 +25,17 @@ export interface Hosts {
   readonly nextValue: () => number;
 }
 
-/** How long a host waits for an answer. */
+/** How long a host waits for an answer before it takes the other path: some are set to give up early. */
 const patienceMs = 6000;
+const hastyMs = 300;
+/** Blocks that a host works on for a while: what is not written again keeps what once went wrong. */
+const windowBlocks = 6;
 
 export class Host {
   readonly #hosts: Hosts;
   #path: number;
+  #window = 0;
+  readonly #hasty: boolean;
   /** Block → values that were sent and given up, and not followed by one that was acknowledged. */
   readonly #givenUp = new Map<number, number[]>();
   done = 0;
@@ -40,6 +45,7 @@ export class Host {
   constructor(hosts: Hosts, path: number) {
     this.#hosts = hosts;
     this.#path = path;
+    this.#hasty = hosts.random.below(2) === 0;
   }
 
   /** Until told to stop. */
@@ -47,10 +53,13 @@ export class Host {
     const { random, histories, most } = this.#hosts;
     while (going()) {
       const count = 1 + random.below(most);
-      const block = random.below(histories.length - count + 1);
+      if (random.below(40) === 0) this.#window = random.below(histories.length);
+      const near = this.#window + random.below(windowBlocks);
+      const block = near % (histories.length - count + 1);
       if (random.below(5) < 2) await this.#read(block, count);
       else await this.#write(block, count);
-      await this.#pause(random.below(30));
+      // Now and then it is quiet for a while.
+      await this.#pause(random.below(200) === 0 ? random.below(3000) : random.below(30));
       if (random.below(20) === 0) this.#path += 1;
     }
   }
@@ -132,9 +141,10 @@ export class Host {
       stamp: { low: number; high: number },
     ) => Promise<T>,
   ): Promise<T | null> {
-    const { world } = this.#hosts;
+    const { world, random } = this.#hosts;
+    const patience = this.#hasty ? hastyMs + random.below(1500) : patienceMs;
     return new Promise((resolve) => {
-      const cancel = world.after(patienceMs, () => resolve(null));
+      const cancel = world.after(patience, () => resolve(null));
       this.#gateway.send((client, stamp) => {
         void work(client, stamp).then((result) => {
           cancel();

@@ -3,6 +3,7 @@ import type { Cluster } from './cluster.ts';
 
 export type FaultKind =
   | 'crash'
+  | 'powerLoss'
   | 'freeze'
   | 'freezeGateway'
   | 'crashGateway'
@@ -16,18 +17,30 @@ export type FaultKind =
   | 'directoryLost'
   | 'disksLost';
 
+/** As often as they stand here. */
 const kinds: readonly FaultKind[] = [
-  ...(['crash', 'crash', 'crash', 'freeze', 'freeze', 'freezeGateway', 'crashGateway'] as const),
-  ...(['cut', 'cut', 'cutOneWay', 'cutOneWay', 'loss', 'doubled', 'slow'] as const),
+  ...(['crash', 'crash', 'crash', 'powerLoss', 'powerLoss', 'freeze', 'freeze'] as const),
+  ...(['freezeGateway', 'freezeGateway', 'freezeGateway', 'crashGateway'] as const),
+  ...(['cut', 'cut', 'cutOneWay', 'cutOneWay', 'loss', 'doubled', 'slow', 'slow'] as const),
   ...(['directoryAway', 'directoryAwayForAll', 'directoryLost', 'disksLost'] as const),
 ];
 
 export class Nemesis {
   readonly counts = new Map<FaultKind, number>();
   readonly #cluster: Cluster;
+  /** Each seed leaves some out, so that the others meet (swarm testing, Groce et al., 2012). */
+  readonly #kinds: readonly FaultKind[];
+  /** Up to so long between two. */
+  readonly #gapMs: number;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
+    const { random } = cluster;
+    const without = new Set(kinds.filter(() => random.below(4) === 0));
+    const left = kinds.filter((kind) => !without.has(kind));
+    // Something must take a server out of sync.
+    this.#kinds = [...left, 'crash'];
+    this.#gapMs = [200, 800, 2000][random.below(3)]!;
   }
 
   get faults(): number {
@@ -38,9 +51,9 @@ export class Nemesis {
   async rage(ms: number): Promise<void> {
     const { world, random } = this.#cluster;
     for (const end = world.now() + ms; world.now() < end; ) {
-      const kind = kinds[random.below(kinds.length)]!;
+      const kind = this.#kinds[random.below(this.#kinds.length)]!;
       if (this.#strike(kind)) this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
-      await this.#cluster.pass(50 + random.below(1500));
+      await this.#cluster.pass(20 + random.below(this.#gapMs));
     }
   }
 
@@ -63,6 +76,9 @@ export class Nemesis {
     switch (kind) {
       case 'crash':
         return this.#crash(() => this.#cluster.crash(server), server);
+      case 'powerLoss':
+        for (const each of servers) this.#crash(() => this.#cluster.crash(each), each);
+        return true;
       case 'disksLost':
         if (!this.#cluster.expendable(server)) return false;
         return this.#crash(() => this.#cluster.loseDisks(server), server);

@@ -1,7 +1,7 @@
 /**
  * Calls between simulated processes over a network that delays, drops, doubles and cuts, one way or both.
  */
-import { StorageError } from '#storage/base/errors.ts';
+import type { StorageError } from '#storage/base/errors.ts';
 import type { CallOf, Kind, Peers, ReplyOf } from '#storage/replica/messages.ts';
 import type { SimClock } from '../clock.ts';
 import type { SimRandom } from '../random.ts';
@@ -17,6 +17,8 @@ interface Place {
 export class SimNetwork {
   readonly #world: SimClock;
   readonly #random: SimRandom;
+  /** Of the software under test. */
+  readonly #Error: typeof StorageError;
   readonly #places = new Map<string, Place>();
   readonly #cuts = new Set<string>();
   /** Messages in a thousand. */
@@ -26,9 +28,10 @@ export class SimNetwork {
   slowMs = 0;
   counts = { sent: 0, dropped: 0, doubled: 0, cut: 0 };
 
-  constructor(world: SimClock, random: SimRandom) {
+  constructor(world: SimClock, random: SimRandom, error: typeof StorageError) {
     this.#world = world;
     this.#random = random;
+    this.#Error = error;
   }
 
   /** A new process under this name; `handler` null: it only asks. */
@@ -57,7 +60,7 @@ export class SimNetwork {
   ): Promise<ReplyOf<K>> {
     return new Promise((resolve, reject) => {
       if (!node.alive) return;
-      const late = (): void => reject(new StorageError('BUSY', `${peer} does not answer`));
+      const late = (): void => reject(new this.#Error('BUSY', `${peer} does not answer`));
       const cancel = node.clock.after(timeoutMs, late);
       this.#send(node.name, peer, () => {
         const { handler } = this.#places.get(peer)!;
@@ -71,7 +74,7 @@ export class SimNetwork {
             }),
           (error: unknown) => {
             // What is no refusal is a bug: the world ends with it.
-            if (error instanceof StorageError) return;
+            if (error instanceof this.#Error) return;
             throw error;
           },
         );

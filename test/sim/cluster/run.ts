@@ -1,11 +1,12 @@
 /** One seed: a cluster under load and faults, healed and checked. */
 
+import { StorageError } from '#storage/base/errors.ts';
 import { Replica } from '#storage/replica/replica.ts';
 import { Client } from '#storage/volume/client.ts';
 import { Cluster, type ClusterSoftware } from './cluster.ts';
 import { Nemesis } from './nemesis.ts';
 
-export const software: ClusterSoftware = { Replica, Client };
+export const software: ClusterSoftware = { Replica, Client, StorageError };
 
 export interface SeedResult {
   readonly seed: number;
