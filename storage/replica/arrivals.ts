@@ -3,7 +3,6 @@
  * through another must not land afterwards. Times are of this server's clock, milliseconds.
  */
 import type { Clock } from '../base/clock.ts';
-import { limits } from './limits.ts';
 import type { Chunk } from './store.ts';
 
 /** When a write came to its gateway: not before `low`, not after `high`. */
@@ -22,18 +21,20 @@ interface Latest extends Arrival {
 
 export class Arrivals {
   readonly #clock: Clock;
+  readonly #lifetimeMs: number;
   readonly #blockBytes: number;
   readonly #latest = new Map<string, Latest>();
   #sweepAt = 0;
 
-  constructor(clock: Clock, blockBytes: number) {
+  constructor(clock: Clock, lifetimeMs: number, blockBytes: number) {
     this.#clock = clock;
+    this.#lifetimeMs = lifetimeMs;
     this.#blockBytes = blockBytes;
   }
 
   /** Whether the write came too long ago, or before this server coordinated the chunk. */
   expired(arrival: Arrival, became: number): boolean {
-    return arrival.low < Math.max(became, this.#clock.now() - limits.lifetimeMs);
+    return arrival.low < Math.max(became, this.#clock.now() - this.#lifetimeMs);
   }
 
   /**
@@ -52,7 +53,7 @@ export class Arrivals {
 
   applied(chunk: Chunk, offset: number, length: number, arrival: Arrival): void {
     this.#sweep();
-    const until = Math.max(this.#clock.now(), arrival.high) + limits.lifetimeMs;
+    const until = Math.max(this.#clock.now(), arrival.high) + this.#lifetimeMs;
     for (const key of this.#keys(chunk, offset, length)) {
       const latest = this.#latest.get(key);
       // The highest of all, not those of the last one [H14].
@@ -66,7 +67,7 @@ export class Arrivals {
   #sweep(): void {
     const now = this.#clock.now();
     if (now < this.#sweepAt) return;
-    this.#sweepAt = now + limits.lifetimeMs;
+    this.#sweepAt = now + this.#lifetimeMs;
     for (const [key, { until }] of this.#latest) if (until < now) this.#latest.delete(key);
   }
 

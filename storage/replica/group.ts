@@ -51,7 +51,7 @@ export class Group {
     });
     this.writes = new Writes({
       ...{ member, locks, incarnation, order },
-      arrivals: new Arrivals(ports.clock, ports.blockBytes),
+      arrivals: new Arrivals(ports.clock, ports.times.lifetime, ports.blockBytes),
       forward: (term, write) => this.joining.forward(term, write),
     });
     this.reads = new Reads({ member, locks, copies, order });
@@ -83,7 +83,7 @@ export class Group {
     const { member } = this;
     while (member.stage !== 'stopped') {
       for (const other of member.term.others) void this.#beat(other);
-      await member.pause(limits.heartbeatMs);
+      await member.pause(member.ports.times.heartbeat);
     }
   }
 

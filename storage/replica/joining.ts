@@ -191,7 +191,7 @@ export class Joining {
     const { member, copies } = this.#ports;
     for (let seen = -1; !term.ended && seen !== copies.received; ) {
       seen = copies.received;
-      await member.pause(limits.suspectMs);
+      await member.pause(member.ports.times.suspect);
       await member.refresh().catch(() => {});
     }
   }

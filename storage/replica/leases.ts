@@ -7,19 +7,21 @@ import { limits } from './limits.ts';
 
 export class Leases {
   readonly #clock: Clock;
+  readonly #leaseMs: number;
   /** Server → until when we are bound. */
   readonly #granted = new Map<string, number>();
   /** Server → what it granted us. */
   readonly #held = new Map<string, { readonly version: number; readonly until: number }>();
 
   /** At a start every grant counts as given just now [H2]. */
-  constructor(clock: Clock, others: readonly string[]) {
+  constructor(clock: Clock, leaseMs: number, others: readonly string[]) {
     this.#clock = clock;
+    this.#leaseMs = leaseMs;
     for (const server of others) this.grant(server);
   }
 
   grant(server: string): void {
-    this.#granted.set(server, this.#clock.now() + limits.leaseMs);
+    this.#granted.set(server, this.#clock.now() + this.#leaseMs);
   }
 
   /** Milliseconds until no grant to any of these is left. */
@@ -30,7 +32,7 @@ export class Leases {
 
   /** `server` granted for `version` what was asked for at `asked`. */
   hold(server: string, version: number, asked: number): void {
-    const until = asked + limits.leaseMs * (1 - limits.leaseMargin);
+    const until = asked + this.#leaseMs * (1 - limits.leaseMargin);
     this.#held.set(server, { version, until });
   }
 

@@ -21,7 +21,7 @@ import {
   readConfiguration,
 } from './configuration.ts';
 import { Leases } from './leases.ts';
-import { limits } from './limits.ts';
+import { limits, type Times } from './limits.ts';
 import type { Peers } from './messages.ts';
 import type { ChunkStore } from './store.ts';
 
@@ -31,6 +31,7 @@ export interface MemberPorts {
   readonly peers: Peers;
   readonly store: ChunkStore;
   readonly log: Log;
+  readonly times: Times;
 }
 
 export type Stage = 'starting' | 'out' | 'settling' | 'serving' | 'admitting' | 'stopped';
@@ -93,6 +94,7 @@ export class Member {
     this.#parts = parts;
     this.leases = new Leases(
       ports.clock,
+      ports.times.lease,
       servers.filter((server) => server !== name),
     );
     this.#term = this.#termOf({ version: 0, insync: [] });
@@ -302,7 +304,7 @@ export class Member {
   /** Nothing came from it for so long that its removal should be tried. */
   suspects(server: string): boolean {
     const now = this.ports.clock.now();
-    return now - (this.#heard.get(server) ?? now) > limits.suspectMs;
+    return now - (this.#heard.get(server) ?? now) > this.ports.times.suspect;
   }
 
   /** Take `server` out of sync; resolves when it is, or when this term has ended some other way. */

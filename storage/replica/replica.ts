@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { StorageError } from '../base/errors.ts';
 import { groupOf } from './configuration.ts';
 import { Group, type GroupPorts } from './group.ts';
+import { checkTimes } from './limits.ts';
 import type { CallOf, Kind, ReplyOf } from './messages.ts';
 
 export class Replica {
@@ -11,6 +12,7 @@ export class Replica {
   readonly #groups = new Map<string, Group>();
 
   constructor(name: string, ports: GroupPorts) {
+    checkTimes(ports.times);
     this.#name = name;
     this.#ports = ports;
   }

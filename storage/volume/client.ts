@@ -201,7 +201,7 @@ export class Client {
     const { clock, peers } = this.#ports;
     const known = this.#offsets.get(server);
     const sent = clock.now();
-    if (known !== undefined && sent - known.at < limits.heartbeatMs) return known;
+    if (known !== undefined && sent - known.at < limits.clockMs) return known;
     const { now, incarnation } = await peers.call(server, 'clock', null, limits.callMs);
     const received = clock.now();
     const offset = { least: now - received, most: now - sent, incarnation, at: received };

@@ -10,6 +10,7 @@ import {
   encodeConfiguration,
   groupOf,
 } from '#storage/replica/configuration.ts';
+import type { Times } from '#storage/replica/limits.ts';
 import type { Replica } from '#storage/replica/replica.ts';
 import { type Chunk, chunkOf, indexOf } from '#storage/replica/store.ts';
 import type { Client } from '#storage/volume/client.ts';
@@ -54,16 +55,18 @@ export class Cluster {
   readonly violations: string[] = [];
   readonly #software: ClusterSoftware;
   readonly #names: readonly string[];
+  readonly #times: Times;
   #processes = 0;
   #values = 0;
   #writing = true;
 
-  constructor(software: ClusterSoftware, seed: number) {
+  constructor(software: ClusterSoftware, seed: number, servers = 2 + (seed % 2)) {
     this.#software = software;
     this.random = new SimRandom(seed);
     this.network = new SimNetwork(this.world, this.random, software.StorageError);
     this.global = new SimGlobalState(this.world, this.random, software.StorageError);
-    this.#names = ['A', 'B', 'C'].slice(0, 2 + this.random.below(2));
+    this.#times = this.#pickTimes();
+    this.#names = ['A', 'B', 'C'].slice(0, servers);
     const names = this.#names;
     const pairs = names.map((name, index) => [name, names[(index + 1) % names.length]!]);
     this.groups = names.length === 2 ? [pairs[0]!] : pairs;
@@ -96,6 +99,13 @@ export class Cluster {
     }
   }
 
+  /** Settings under which a rule that leans on one of them would be missed. */
+  #pickTimes(): Times {
+    const lease = [2000, 4000, 8000][this.random.below(3)]!;
+    const suspect = [600, 1500][this.random.below(2)]!;
+    return { lease, heartbeat: 300, suspect, lifetime: 2000 };
+  }
+
   #node(name: string): SimNode {
     this.#processes += 1;
     // Clocks differ by half a per cent in rate and by anything in what they show.
@@ -113,7 +123,14 @@ export class Cluster {
     const { node } = server;
     const store = server.chunks.open(node);
     server.replica = new this.#software.Replica(server.name, {
-      ...{ clock: node.clock, log: silentLog, store, blockBytes, order: this.#order },
+      ...{
+        times: this.#times,
+        clock: node.clock,
+        log: silentLog,
+        store,
+        blockBytes,
+        order: this.#order,
+      },
       directory: this.global.client(node),
       peers: this.network.peers(node),
       incarnation: `${server.name}${this.#processes}`,

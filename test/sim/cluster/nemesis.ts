@@ -57,6 +57,16 @@ export class Nemesis {
     }
   }
 
+  /** A server is away for long. */
+  async outage(): Promise<void> {
+    const { servers, random } = this.#cluster;
+    const server = servers[random.below(servers.length)]!;
+    if (server.node.alive) this.#cluster.crash(server);
+    this.counts.set('crash', (this.counts.get('crash') ?? 0) + 1);
+    await this.#cluster.pass(5000);
+    if (!server.node.alive) this.#cluster.restart(server);
+  }
+
   /** Short ones are no failures, long ones are. */
   #span(): number {
     const { random } = this.#cluster;

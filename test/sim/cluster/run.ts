@@ -12,6 +12,8 @@ export interface SeedResult {
   readonly seed: number;
   readonly violations: readonly string[];
   readonly operations: number;
+  /** Whether enough happened. */
+  readonly counts: boolean;
   readonly faults: ReadonlyMap<string, number>;
   readonly removals: number;
   readonly admissions: number;
@@ -23,6 +25,8 @@ export interface SeedResult {
 const operationsLeast = 1000;
 const faultsLeast = 5;
 
+const roundsMost = 30;
+
 export async function runSeed(software: ClusterSoftware, seed: number): Promise<SeedResult> {
   const cluster = new Cluster(software, seed);
   const nemesis = new Nemesis(cluster);
@@ -33,9 +37,10 @@ export async function runSeed(software: ClusterSoftware, seed: number): Promise<
     nemesis.faults >= faultsLeast &&
     cluster.removals > 0 &&
     cluster.admissions > 0;
-  for (let rounds = 0; !enough() && rounds < 20; rounds += 1) {
+  for (let rounds = 0; !enough() && rounds < roundsMost; rounds += 1) {
     await nemesis.rage(6000);
     cluster.heal();
+    if (rounds > 1 && cluster.removals === 0) await nemesis.outage();
     await cluster.pass(cluster.random.below(4000));
   }
   cluster.stop();
@@ -43,7 +48,7 @@ export async function runSeed(software: ClusterSoftware, seed: number): Promise<
   await cluster.check();
   const { violations, removals, admissions, world } = cluster;
   return {
-    ...{ seed, violations, removals, admissions, operations: operations() },
+    ...{ seed, violations, removals, admissions, operations: operations(), counts: enough() },
     faults: nemesis.counts,
     seconds: world.now() / 1000,
   };
