@@ -27,12 +27,6 @@ export const volumeFaults: readonly Fault[] = [
     '',
   ),
   one(
-    'a rollback that a crash interrupted is not finished',
-    'volume/load.ts',
-    '        await blocks.revert(intent.ref, intent.from);\n',
-    '',
-  ),
-  one(
     'a rollback does not wait for what is in flight',
     'server.ts',
     'const release = await this.#open(record.disk).still();',

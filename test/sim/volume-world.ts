@@ -8,6 +8,7 @@ import type { CrashMode } from './disk.ts';
 import { Machine, type ServerSoftware } from './machine.ts';
 import { SimRandom } from './random.ts';
 import { stamped, stampOf } from './store-history.ts';
+import { Accounts } from './volume-accounts.ts';
 import {
   candidates,
   Difference,
@@ -57,6 +58,7 @@ const freeSegments = 12;
 export class World {
   readonly machine: Machine;
   readonly model: VolumeModel;
+  readonly accounts: Accounts;
   readonly crashEvery: number;
   readonly counts: Record<string, number> = {};
   going: Going | null = null;
@@ -72,6 +74,7 @@ export class World {
     this.machine = new Machine(options.software, options.build, options.seed);
     this.model = model;
     this.crashEvery = options.crashEvery;
+    this.accounts = new Accounts(this.machine, model);
   }
 
   get server() {
@@ -282,13 +285,7 @@ export class World {
   async compare(image: Image): Promise<void> {
     const stamps = await this.readAll(image);
     explain(image.name, stamps, image.cells, [], () => true);
-    this.#compareUsed(image, this.#refOf(image));
-  }
-
-  #compareUsed({ name, cells }: Image, record: { readonly ref: number }): void {
-    const mapped = cells.filter((cell) => cell !== 0).length;
-    const used = this.server.used(record) / blockBytes;
-    if (used !== mapped) throw new Difference(`${name} uses ${used} blocks, not ${mapped}`);
+    this.accounts.checkMapped(image);
   }
 
   /** Whatever of what was in flight is there from now on. */
@@ -297,7 +294,7 @@ export class World {
     const must = ({ acked }: Part): boolean => acked < Number.POSITIVE_INFINITY;
     disk.cells = explain(disk.name, stamps, disk.cells, disk.parts, must).cells;
     disk.parts = [];
-    this.#compareUsed(disk, this.record(disk));
+    this.accounts.checkMapped(disk);
   }
 
   async crash(mode: CrashMode, back: boolean): Promise<void> {
@@ -314,7 +311,7 @@ export class World {
     if (going?.ended) await going.change.check?.();
     else await going?.change.after();
     this.model.end(this.model.cuts);
-    this.#checkNames();
+    this.accounts.checkNames();
     for (const disk of this.model.disks) await this.resolve(disk);
     for (const snapshot of this.model.snapshots) await this.compare(snapshot);
     for (const disk of this.model.disks) this.#flattening(disk);
@@ -388,22 +385,6 @@ export class World {
     }
   }
 
-  #checkNames(): void {
-    const { catalog } = this.server;
-    const { model } = this;
-    const told = (list: readonly { name: string }[]) => list.map(({ name }) => name).sort();
-    const sizes = (disk: ModelDisk) => [disk.name, disk.cells.length, told(disk.snapshots)];
-    const wanted = JSON.stringify([model.disks.map(sizes).toSorted(byName), told(model.removed)]);
-    const living = catalog.list().filter(({ name }) => name !== 'ballast');
-    const actual = JSON.stringify([
-      living
-        .map(({ name, size, id }) => [name, size / blockBytes, told(catalog.snapshots.of(id))])
-        .toSorted(byName),
-      told(catalog.removed()),
-    ]);
-    if (actual !== wanted) throw new Difference(`there is ${actual}, not ${wanted}`);
-  }
-
   #listen(): void {
     const life = this.#life;
     this.server.catalog.listen((change, { name, flatten }) => {
@@ -435,62 +416,13 @@ export class World {
   /** Everything is as the model says: contents, names, accounts. */
   async look(some: (image: Image) => boolean): Promise<void> {
     await this.settle();
-    this.#checkNames();
+    this.accounts.checkNames();
     for (const image of this.model.images) {
       if (image === this.model.ballast || this.model.removed.includes(image as ModelDisk)) continue;
       await this.compare(image);
     }
-    await this.#accounts(some);
-  }
-
-  #refOf(image: Image): { readonly ref: number } {
-    const removed = this.server.catalog.removed().find(({ name }) => name === image.name);
-    return removed ?? this.volumeOf(image).record;
-  }
-
-  async #accounts(some: (image: Image) => boolean): Promise<void> {
-    const { model, machine } = this;
-    const all = model.holding(model.images);
-    if (all !== null) {
-      this.count('accounts');
-      const used = () => this.server.status().stats.blocksUsed;
-      // What was removed is given back a moment later.
-      for (let waits = 0; waits < 100 && used() !== all.all; waits += 1) await machine.sleep(300);
-      if (used() !== all.all) {
-        const text = `${used()} blocks are used, not ${all.all}`;
-        throw new Difference(`${text}; by themselves ${await this.#eachAlone()}`);
-      }
-    }
-    const chosen = model.images.filter((image) => some(image) && model.holding([image]) !== null);
-    const held = model.holding(chosen);
-    if (held === null || chosen.length === 0) return;
-    this.count('exclusive');
-    const refs = chosen.map((image) => this.#refOf(image));
-    const alone = () => machine.until(this.server.exclusive(refs));
-    let bytes = await alone();
-    for (let waits = 0; waits < 100 && bytes !== held.alone * blockBytes; waits += 1) {
-      await machine.sleep(300);
-      bytes = await alone();
-    }
-    const names = chosen.map(({ name }) => name).join(' ');
-    if (bytes !== held.alone * blockBytes) {
-      throw new Difference(`${names} alone hold ${bytes / blockBytes} blocks, not ${held.alone}`);
-    }
-  }
-
-  async #eachAlone(): Promise<string> {
-    const wrong: string[] = [];
-    for (const family of new Set(this.model.images.map((image) => image.family))) {
-      const images = this.model.images.filter((image) => image.family === family);
-      for (const some of [...images.map((image) => [image]), images]) {
-        const refs = some.map((image) => this.#refOf(image));
-        const blocks = (await this.machine.until(this.server.exclusive(refs))) / blockBytes;
-        const alone = this.model.holding(some)?.alone;
-        const names = some.map(({ name }) => name).join(' ');
-        if (blocks !== alone) wrong.push(`${names} hold ${blocks}, not ${alone}`);
-      }
-    }
-    return wrong.join('; ');
+    if (await this.accounts.checkUsed()) this.count('accounts');
+    if (await this.accounts.checkAlone(some)) this.count('exclusive');
   }
 
   /** All is deleted, and all room is free again. */
@@ -508,14 +440,6 @@ export class World {
       await wait(catalog.remove(id));
     }
     for (const { id } of catalog.removed()) await wait(catalog.purge(id));
-    const left = () => {
-      const { reserved, used, stats } = this.server.status();
-      return used + reserved + stats.mapPages;
-    };
-    for (let waits = 0; waits < 100 && left() > 0; waits += 1) await this.machine.sleep(300);
-    if (left() > 0) throw new Difference(`of nothing is left: ${left()}`);
+    await this.accounts.checkEmpty();
   }
 }
-
-const byName = (a: readonly unknown[], b: readonly unknown[]): number =>
-  String(a[0]) < String(b[0]) ? -1 : 1;
