@@ -239,35 +239,3 @@ function crashed(
   }
   return image;
 }
-
-/** Walks through a trace and says what the disk may hold at each point. */
-export class Replay {
-  readonly #stable: Image;
-  readonly #pending = new Map<number, TraceWrite>();
-
-  constructor(image: Image) {
-    this.#stable = image.slice();
-  }
-
-  get pending(): number {
-    return this.#pending.size;
-  }
-
-  step(event: TraceEvent): void {
-    if (event.kind === 'write') this.#pending.set(event.id, event);
-    if (event.kind !== 'durable') return;
-    for (const id of event.ids) {
-      const write = this.#pending.get(id);
-      // Under way when the trace began: the image that it begins with has it.
-      if (write === undefined) continue;
-      this.#pending.delete(id);
-      write.data.forEach((block, index) => {
-        this.#stable[write.block + index] = block;
-      });
-    }
-  }
-
-  crash(mode: CrashMode, random: SimRandom): Image {
-    return crashed(this.#stable, this.#pending.values(), mode, random);
-  }
-}

@@ -4,8 +4,9 @@
  */
 import test from 'ava';
 import type { Layout } from '#storage/disk/array/geometry.ts';
-import type { ArrayBed, Tagged } from '#test/sim/array-bed.ts';
+import type { ArrayBed } from '#test/sim/array-bed.ts';
 import { checkArray, recordArray } from '#test/sim/array-crash.ts';
+import type { Tagged } from '#test/sim/replay.ts';
 import { software } from './kit.ts';
 
 const pause = (bed: ArrayBed, ms: number): Promise<void> =>
