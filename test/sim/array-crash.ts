@@ -20,6 +20,8 @@ export interface ArrayLoad {
   readonly disks: number;
   readonly seed: number;
   readonly operations: number;
+  /** And as many more as it takes until the disks have seen so many writes. */
+  readonly writes?: number;
   readonly options?: BlocksOptions;
   /** Snapshots, clones and rollbacks as well, and smaller writes. */
   readonly images?: boolean;
@@ -43,7 +45,9 @@ export async function recordArray(options: ArrayLoad): Promise<ArrayRecording> {
     await load.run(Math.floor(operations / 3));
     await bed.until(during);
   }
-  await load.run(options.during === undefined ? operations : Math.floor(operations / 3));
+  const written = (): number => bed.disks.reduce((sum, disk) => sum + disk.writes, 0);
+  do await load.run(options.during === undefined ? operations : Math.floor(operations / 3));
+  while (load.failures.length === 0 && written() < (options.writes ?? 0));
   if (load.failures.length > 0) throw new Error(`seed ${seed}: ${load.failures[0]}`);
   await bed.until(store.close());
   // Disks that came later were blank when it all began.

@@ -50,6 +50,8 @@ export interface CheckOptions {
   readonly lose?: readonly number[];
   /** At each point so many subsets of the pending writes, when there are two or more. */
   readonly subsets?: number;
+  /** Of the ways of a crash so many at each point, by chance; default all. */
+  readonly ways?: number;
   /** So many states at most. */
   readonly most?: number;
   readonly progress?: (verdict: Verdict) => void;
@@ -75,7 +77,7 @@ export const emptyVerdict = (): Verdict => ({
   violations: [],
 });
 
-const recentPoints = 64;
+const recentPoints = 16;
 const rotation = 8;
 const wholeEvery = 16;
 
@@ -90,13 +92,30 @@ function modesAt(pending: number, wrote: boolean, subsets: number): Reordering[]
   return modes;
 }
 
+/** `count` of them, from number `from` on, round the end. */
+function inTurn<T>(all: readonly T[], from: number, count: number): readonly T[] {
+  if (count >= all.length) return all;
+  return Array.from({ length: count }, (_, index) => all[(from + index) % all.length]!);
+}
+
+/**
+ * A point is where the disks may be found in another state than before: an event of a disk, with what was told
+ * and asked for until the next one. Acknowledgements belong to the point before them.
+ */
+const isPoint = ({ trace }: Recording, index: number): boolean =>
+  trace[index + 1]?.event.kind !== 'note';
+
+export const pointsOf = (recording: Recording): number =>
+  recording.trace.filter((_, index) => isPoint(recording, index)).length;
+
 /** Judge the states that a crash may leave at each point of the trace. */
 export async function checkStates(
   open: Opener,
   recording: Recording,
   options: CheckOptions,
 ): Promise<Verdict> {
-  const { seed, every = 1, subsets = 0, most = Number.POSITIVE_INFINITY } = options;
+  const { seed, every = 1, subsets = 0 } = options;
+  const { most = Number.POSITIVE_INFINITY, ways = most } = options;
   const { of, which } = options.part ?? { of: 1, which: 0 };
   const judge = new Judge(open, recording, options);
   const { verdict } = judge;
@@ -109,16 +128,15 @@ export async function checkStates(
     replay.step(tagged);
     if (event.kind === 'note') mark = event.note as Mark;
     if (event.kind === 'write') wrote = true;
-    // Acknowledgements belong to the point before them: judged with all that came until the next
-    // write.
-    if (recording.trace[index + 1]?.event.kind === 'note') continue;
+    if (!isPoint(recording, index)) continue;
     point += 1;
     if (point % every !== 0) continue;
-    const modes = modesAt(replay.pending, wrote, subsets);
-    wrote = false;
-    if ((point / every) % of !== which) continue;
     // Chance of this point alone, so that a share of the points sees what all of them would.
     const random = new SimRandom(seed + index);
+    const all = modesAt(replay.pending, wrote, subsets);
+    const modes = inTurn(all, random.below(all.length), ways);
+    wrote = false;
+    if ((point / every) % of !== which) continue;
     for (const mode of modes) {
       if (verdict.states >= most) return verdict;
       const { lost, wrong } = await judge.state(replay.crash(mode, random), mode, mark);

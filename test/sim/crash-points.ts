@@ -26,6 +26,8 @@ export interface OneRecording extends Recording {
 export interface RecordOptions {
   readonly seed: number;
   readonly operations: number;
+  /** And as many more as it takes until the disk has seen so many writes. */
+  readonly writes?: number;
   readonly size?: number;
   readonly syncDoesNothing?: boolean;
   readonly options?: BlocksOptions;
@@ -51,7 +53,8 @@ export async function record(software: Software, options: RecordOptions): Promis
   const load = new Load(store, clock, disk, random);
   load.focus = options.focus ?? 1;
   if (options.images === true) branching(load, random);
-  await load.run(operations);
+  do await load.run(operations);
+  while (load.failures.length === 0 && disk.writes < (options.writes ?? 0));
   if (load.failures.length > 0) throw new Error(`seed ${seed}: ${load.failures[0]}`);
   const stats = store.stats();
   await clock.until(store.close());
