@@ -1,15 +1,17 @@
 /** A disk whose n-th call goes wrong in one of the ways in which disks do. */
 import { StorageError } from '../../storage/base/errors.ts';
-import type { Disk } from '../../storage/disk/disk.ts';
+import { bytesIn, type Disk } from '../../storage/disk/disk.ts';
 
-export const faultKinds = [
-  'read error',
-  'write error',
-  'no space',
-  'flip read',
-  'flip written',
-] as const;
+/** Short: half of it is there and the call fails; torn: the same, and the disk says that all is well. */
+const readFaults = ['read error', 'flip read'] as const;
+const writeFaults = ['write error', 'no space', 'short write'] as const;
+const silentFaults = ['flip written', 'torn write'] as const;
+export const faultKinds = [...readFaults, ...writeFaults, 'sync error', ...silentFaults] as const;
 export type FaultKind = (typeof faultKinds)[number];
+
+/** Whether the disk holds something else than it said. */
+export const isSilent = (kind: FaultKind): boolean =>
+  (silentFaults as readonly FaultKind[]).includes(kind);
 
 export class FaultyDisk implements Disk {
   readonly name: string;
@@ -41,14 +43,18 @@ export class FaultyDisk implements Disk {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    const strikes = this.#strikes(['read error', 'flip read']);
+    const strikes = this.#strikes(readFaults);
     if (strikes && this.#kind === 'read error') throw new StorageError('MEDIUM_ERROR', 'planned');
     await this.#disk.read(offset, into);
     if (strikes) into[(this.#at * 997) % into.length]! ^= 1 << (this.#at & 7);
   }
 
   async write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
-    const strikes = this.#strikes(['write error', 'no space', 'flip written']);
+    const strikes = this.#strikes([...writeFaults, ...silentFaults]);
+    if (strikes && (this.#kind === 'short write' || this.#kind === 'torn write')) {
+      await this.#half(offset, data, durable);
+      if (this.#kind === 'torn write') return;
+    }
     this.#alive(strikes);
     if (!strikes) return await this.#disk.write(offset, data, durable);
     const flipped = Buffer.concat(data);
@@ -56,14 +62,21 @@ export class FaultyDisk implements Disk {
     await this.#disk.write(offset, [flipped], durable);
   }
 
+  /** The first half of the blocks; of a single one nothing. */
+  async #half(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
+    const bytes = Math.floor(bytesIn(data) / 2 / 4096) * 4096;
+    if (bytes === 0) return;
+    await this.#disk.write(offset, [Buffer.concat(data).subarray(0, bytes)], durable);
+  }
+
   async sync(): Promise<void> {
-    this.#alive(this.#strikes(['write error', 'no space']));
+    this.#alive(this.#strikes(['write error', 'no space', 'sync error']));
     await this.#disk.sync();
   }
 
   /** After a failed write or sync the disk is failed for good. */
   #alive(strikes: boolean): void {
-    if (strikes && this.#kind !== 'flip written') this.#failed = true;
+    if (strikes && !isSilent(this.#kind)) this.#failed = true;
     if (!this.#failed) return;
     const why = this.#kind === 'no space' ? 'no space left on device' : 'input/output error';
     throw new StorageError('DISK_FAILED', `planned: ${why}`);
