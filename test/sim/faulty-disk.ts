@@ -6,6 +6,8 @@ import { bytesIn, type Disk } from '../../storage/disk/disk.ts';
 const readFaults = ['read error', 'flip read'] as const;
 const writeFaults = ['write error', 'no space', 'short write'] as const;
 const silentFaults = ['flip written', 'torn write'] as const;
+const anyWriteFault = [...writeFaults, ...silentFaults] as const;
+const syncFaults = ['write error', 'no space', 'sync error'] as const;
 export const faultKinds = [...readFaults, ...writeFaults, 'sync error', ...silentFaults] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -20,12 +22,13 @@ export class FaultyDisk implements Disk {
   readonly #disk: Disk;
   readonly #kind: FaultKind;
   readonly #at: number;
-  /** Calls made. */
-  calls = 0;
-  /** The call came and was one that can go wrong so. */
+  /** The calls made, in order: what can go wrong with each. */
+  readonly calls: (readonly FaultKind[])[] = [];
+  /** The call came. */
   struck = false;
   #failed = false;
 
+  /** `at`: the number of the call, from 1; 0: none goes wrong. */
   constructor(disk: Disk, kind: FaultKind, at: number) {
     this.name = disk.name;
     this.size = disk.size;
@@ -36,8 +39,8 @@ export class FaultyDisk implements Disk {
   }
 
   #strikes(kinds: readonly FaultKind[]): boolean {
-    this.calls += 1;
-    const strikes = this.calls === this.#at && kinds.includes(this.#kind);
+    this.calls.push(kinds);
+    const strikes = this.calls.length === this.#at && kinds.includes(this.#kind);
     if (strikes) this.struck = true;
     return strikes;
   }
@@ -50,7 +53,7 @@ export class FaultyDisk implements Disk {
   }
 
   async write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
-    const strikes = this.#strikes([...writeFaults, ...silentFaults]);
+    const strikes = this.#strikes(anyWriteFault);
     if (strikes && (this.#kind === 'short write' || this.#kind === 'torn write')) {
       await this.#half(offset, data, durable);
       if (this.#kind === 'torn write') return;
@@ -70,7 +73,7 @@ export class FaultyDisk implements Disk {
   }
 
   async sync(): Promise<void> {
-    this.#alive(this.#strikes(['write error', 'no space', 'sync error']));
+    this.#alive(this.#strikes(syncFaults));
     await this.#disk.sync();
   }
 
@@ -86,3 +89,7 @@ export class FaultyDisk implements Disk {
     await this.#disk.close();
   }
 }
+
+/** The numbers of the calls that can go wrong so. */
+export const callsFor = ({ calls }: FaultyDisk, kind: FaultKind): number[] =>
+  calls.flatMap((kinds, index) => (kinds.includes(kind) ? [index + 1] : []));
