@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Disk } from '../../storage/disk/disk.ts';
+import { copyBlocks } from './disk.ts';
 import type { DiskState } from './replay.ts';
 
 const blockBytes = 4096;
@@ -50,18 +51,7 @@ export class CrashDisk implements Disk {
   async read(offset: number, into: Uint8Array): Promise<void> {
     this.#check(offset, into.length);
     const first = offset / blockBytes;
-    const count = into.length / blockBytes;
-    let zeros = 0;
-    for (let index = 0; index <= count; index += 1) {
-      const block = index < count ? this.#at(first + index) : zerosEnd;
-      if (block === undefined) {
-        zeros += 1;
-        continue;
-      }
-      if (zeros > 0) into.fill(0, (index - zeros) * blockBytes, index * blockBytes);
-      zeros = 0;
-      if (index < count) into.set(block, index * blockBytes);
-    }
+    copyBlocks(into, (index) => this.#at(first + index));
   }
 
   #at(block: number): Uint8Array | undefined {
@@ -100,5 +90,3 @@ export class CrashDisk implements Disk {
     assert(offset >= 0 && offset + length <= this.size, 'inside the disk');
   }
 }
-
-const zerosEnd = new Uint8Array(0);

@@ -94,14 +94,12 @@ export class SimDisk implements Disk {
     // A failed disk may still be read: who reads checks what it reads.
     await this.#takeTime();
     const first = offset / blockBytes;
-    for (let index = 0; index < into.length / blockBytes; index += 1) {
-      if (this.#latent.has(first + index)) {
-        throw new StorageError('MEDIUM_ERROR', `block ${first + index} cannot be read`);
-      }
-      const block = this.#seen[first + index];
-      if (block === undefined) into.fill(0, index * blockBytes, (index + 1) * blockBytes);
-      else into.set(block, index * blockBytes);
+    const count = into.length / blockBytes;
+    for (let index = 0; index < count && this.#latent.size > 0; index += 1) {
+      if (!this.#latent.has(first + index)) continue;
+      throw new StorageError('MEDIUM_ERROR', `block ${first + index} cannot be read`);
     }
+    copyBlocks(into, (index) => this.#seen[first + index]);
   }
 
   async write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
@@ -218,6 +216,21 @@ export class SimDisk implements Disk {
 
   #alive(): void {
     if (this.#failed) throw new StorageError('DISK_FAILED', 'the simulated disk has failed');
+  }
+}
+
+/** Fill `into` with the blocks of these numbers, from 0 on; zeros where there is none. */
+export function copyBlocks(into: Uint8Array, at: (index: number) => Uint8Array | undefined): void {
+  const count = into.length / blockBytes;
+  for (let index = 0; index < count; index += 1) {
+    const block = at(index);
+    if (block !== undefined) {
+      into.set(block, index * blockBytes);
+      continue;
+    }
+    const from = index;
+    while (index + 1 < count && at(index + 1) === undefined) index += 1;
+    into.fill(0, from * blockBytes, (index + 1) * blockBytes);
   }
 }
 

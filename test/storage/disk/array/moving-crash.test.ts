@@ -36,9 +36,9 @@ for (const [layout, disks, what] of cases) {
     // A lost one is the one that may be lost: another was not there to be borne.
     const mayGo = what === 'lost' || what === 'rebuilt' ? [1] : [...Array(count).keys()];
     const lose = [-1, ...(layout === 'striped' ? [] : mayGo)];
-    const { states, violations } = await checkArray(recording, { software, seed, every: 37, lose });
+    const { states, violations } = await checkArray(recording, { software, seed, every: 11, lose });
     t.log(`${states} states of ${recording.writes} writes`);
-    t.true(states > 10);
+    t.true(states > 30);
     t.deepEqual(violations, []);
     const { table } = end!.array!.members;
     const left = table.disks.filter((entry) => entry !== null && entry.state === 1).length;
