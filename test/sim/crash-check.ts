@@ -6,7 +6,7 @@
  *
  * What is looked at in a state: whether each space is there, every block that the operations of the last
  * `recentPoints` points touch (those in flight and many before them: where this state can differ from the
- * one before it), and of all other blocks of all spaces one in `rotation`, another one in the next state. A
+ * one before it), and of all other blocks of all spaces one in `rotation`, other ones the next time. A
  * block that recovery or the reuse of a segment destroyed stays destroyed in the states that follow, so the
  * next `rotation` of them find it. Each `wholeEvery`-th state is looked at whole.
  */
@@ -157,6 +157,8 @@ class Judge {
   readonly #lose: readonly number[];
   readonly #twice: number;
   readonly #arena = new Arena();
+  /** Goes up when each disk was lost once: what is done in some turns only is done with each of them. */
+  #turn = 0;
 
   constructor(open: Opener, recording: Recording, { lose = [-1], twice = 4 }: CheckOptions) {
     this.#open = open;
@@ -168,6 +170,7 @@ class Judge {
   async state(states: readonly DiskState[], mode: Reordering, mark: Mark) {
     const { verdict } = this;
     const lost = this.#lose[verdict.states % this.#lose.length]!;
+    this.#turn = Math.floor(verdict.states / this.#lose.length);
     verdict.states += 1;
     verdict.modes[mode] += 1;
     if (lost >= 0) verdict.degraded += 1;
@@ -188,7 +191,7 @@ class Judge {
     const disks = this.#disks(states, lost);
     const first = await this.#observe(disks, looked);
     const wrong = history.judge(acked, issued, first.exists, first.stamp, looked);
-    if (wrong !== null || this.verdict.states % this.#twice !== 0) return wrong;
+    if (wrong !== null || this.#turn % this.#twice !== 0) return wrong;
     this.verdict.reopened += 1;
     // What was shown stays, whichever further disk is lost: none was lost before.
     const others = this.#lose.filter((disk) => disk >= 0);
@@ -226,8 +229,8 @@ class Judge {
   /** Which blocks of each space are looked at in this state. */
   #looked(issued: number, acked: number): Looked {
     const { history } = this.#recording;
-    const { states } = this.verdict;
-    if (states % wholeEvery === 0) {
+    const turn = this.#turn;
+    if (turn % wholeEvery === 0) {
       this.verdict.whole += 1;
       return (ref) => history.blocks(ref);
     }
@@ -238,10 +241,10 @@ class Judge {
       if (before !== undefined) return before;
       const recent = touched.get(ref);
       // By eights: neighbours are read at once.
-      const turn = (index: number): boolean => ((index >> 3) + states) % rotation === 0;
+      const due = (index: number): boolean => ((index >> 3) + turn) % rotation === 0;
       const blocks = history
         .blocks(ref)
-        .filter((block, index) => turn(index) || recent?.has(block) === true);
+        .filter((block, index) => due(index) || recent?.has(block) === true);
       chosen.set(ref, blocks);
       return blocks;
     };
