@@ -6,12 +6,12 @@ import { crashStore } from '#test/sim/crash-points.ts';
 import { software } from './kit.ts';
 
 const cases: readonly { layout: Layout; disks: number; operations: number; every: number }[] = [
-  { layout: 'single', disks: 2, operations: 300, every: 7 },
+  { layout: 'single', disks: 2, operations: 300, every: 5 },
   { layout: 'striped', disks: 3, operations: 300, every: 7 },
   { layout: 'mirrored', disks: 2, operations: 600, every: 5 },
   { layout: 'mirrored', disks: 3, operations: 450, every: 5 },
-  { layout: 'parity', disks: 3, operations: 600, every: 5 },
-  { layout: 'parity', disks: 5, operations: 450, every: 5 },
+  { layout: 'parity', disks: 3, operations: 600, every: 7 },
+  { layout: 'parity', disks: 5, operations: 450, every: 9 },
 ];
 
 for (const { layout, disks, operations, every } of cases) {
