@@ -45,14 +45,14 @@ export async function recordArray(options: ArrayLoad): Promise<ArrayRecording> {
     await load.run(Math.floor(operations / 3));
     await bed.until(during);
   }
-  const written = (): number => bed.disks.reduce((sum, disk) => sum + disk.writes, 0);
+  const written = (): number => trace.filter(({ event }) => event.kind === 'write').length;
   do await load.run(options.during === undefined ? operations : Math.floor(operations / 3));
   while (load.failures.length === 0 && written() < (options.writes ?? 0));
   if (load.failures.length > 0) throw new Error(`seed ${seed}: ${load.failures[0]}`);
   await bed.until(store.close());
   // Disks that came later were blank when it all began.
   for (const _ of bed.disks.slice(start.length)) start.push([]);
-  const writes = trace.filter(({ event }) => event.kind === 'write').length;
+  const writes = written();
   const images = load.images?.counts ?? {};
   return { size: diskBytes, trace, history: load.history, start, writes, images };
 }

@@ -84,9 +84,9 @@ export function planFor(
   const points = pointsOf(recording);
   // Odd: writes and what makes them durable often alternate.
   const every = Math.floor(points / states) | 1;
-  if (states < points) return { every, ways: 1, subsets: 1 };
+  if (states < points) return { every, ways: 1, subsets: 3 };
   const ways = Math.ceil(states / points);
-  return { every: 1, ways, subsets: Math.max(1, ways - 2) };
+  return { every: 1, ways, subsets: Math.max(3, ways - 2) };
 }
 
 export function addVerdict(sum: Verdict, verdict: Verdict): void {

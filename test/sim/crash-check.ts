@@ -8,7 +8,8 @@
  * `recentPoints` points touch (those in flight and many before them: where this state can differ from the
  * one before it), and of all other blocks of all spaces one in `rotation`, other ones the next time. A
  * block that recovery or the reuse of a segment destroyed stays destroyed in the states that follow, so the
- * next `rotation` of them find it. Each `wholeEvery`-th state is looked at whole.
+ * next `rotation` of them find it (with several disks: of them with the same one lost). Each `wholeEvery`-th
+ * state is looked at whole.
  */
 import type { Clock } from '../../storage/base/clock.ts';
 import type { Disk } from '../../storage/disk/disk.ts';

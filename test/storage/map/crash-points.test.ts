@@ -29,11 +29,11 @@ test('and of one of snapshots, clones, rollbacks, groups and removals', async (t
   t.is(Object.values(recording.images).filter((count) => count >= 3).length, 6);
   const { states, modes, violations } = await check(software, recording, {
     seed,
-    subsets: 1,
+    subsets: 3,
     ways: 1,
   });
   t.log(`${states} states of ${recording.writes} writes: ${JSON.stringify(modes)}`);
-  t.true(modes.some > 100);
+  t.true(modes.some > 50, `${modes.some} subsets`);
   t.deepEqual(violations, []);
 });
 
