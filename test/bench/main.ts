@@ -3,8 +3,8 @@
  * ours is) in one run on the same file system, with public tools, a round of each in turn.
  * Prints a Markdown table. Figures of shared machines move; ratios of the same round move less.
  * `--ram` measures the target without a store instead (ram.ts), `--store` counts what the store does to its
- * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--neighbours` what one host can
- * do to another (neighbours.ts).
+ * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--map` what a large map needs (map.ts),
+ * `--neighbours` what one host can do to another (neighbours.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,7 @@ import { runOk } from '../kit/run.ts';
 import { makeDirectory, removeDirectory } from '../kit/temp.ts';
 import { type Series, table } from './figures.ts';
 import { writeRandomFile } from './fill.ts';
+import { measureMap } from './map.ts';
 import { measureNeighbours } from './neighbours.ts';
 import { compareRam } from './ram.ts';
 import { measureStore } from './store.ts';
@@ -41,6 +42,7 @@ const USAGE = `usage: npm run bench -- [options]
   --ram           the target alone over memory, beside tgt over memory, with our load generator
   --store         what the store does to its disk, counted, at three sizes
   --write-back    what of a trace in which most blocks die young reaches the log
+  --map           memory and disk calls of a map of 1 TiB of scattered blocks; takes 10 GiB below TMPDIR
   --neighbours    a host's latency while another floods or never reads
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
 
@@ -52,6 +54,7 @@ async function main(): Promise<void> {
       only: { type: 'string', multiple: true },
       ram: { type: 'boolean', default: false },
       store: { type: 'boolean', default: false },
+      map: { type: 'boolean', default: false },
       'write-back': { type: 'boolean', default: false },
       neighbours: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -74,6 +77,10 @@ async function main(): Promise<void> {
   }
   if (values['write-back']) {
     console.log(await measureWriteBack());
+    return;
+  }
+  if (values.map) {
+    console.log(await measureMap());
     return;
   }
   if (values.neighbours) {

@@ -102,7 +102,7 @@ export const jobs: readonly Job[] = [
     name: 'log-writes',
     promise: 'a store on dm-log-writes: at each flush mark every acknowledged write is there',
     sizeMiB: null,
-    logged: { layout: 'single', operations: 4000 },
+    logged: { layout: 'single', operations: 300 },
     timeoutS: 900,
     servers: [petal],
   },

@@ -15,6 +15,8 @@ export const packages = [
   ...['linux-image-cloud-amd64', 'busybox-static', 'kmod', 'udev', 'iproute2', 'procps'],
   ...['nftables', 'open-iscsi', 'multipath-tools', 'sg3-utils', 'ddpt', 'util-linux'],
   ...['e2fsprogs', 'xfsprogs', 'fio', 'dmsetup'],
+  // node's.
+  'libatomic1',
 ] as const;
 
 export interface Source {

@@ -1,7 +1,7 @@
 /**
  * In the guest: makes a store on devices whose writes dm-log-writes keeps, and does to it what the
  * plan says. Up to which point of the plan everything is acknowledged goes into each device's log as
- * a mark, `acknowledged N`: a mark lies behind all that was written when it was sent, and makes
+ * a mark, `acknowledged:N`: a mark lies behind all that was written when it was sent, and makes
  * nothing durable by itself.
  *
  *   node load.ts --seed N --operations N --layout single|mirrored NAME…      names of device mapper
@@ -104,10 +104,8 @@ class Load {
     if (this.#marking !== null) return await this.#marking;
     const point = this.#acknowledged;
     if (point === this.#marked) return;
-    const mark = markOf(point).split(' ');
-    const sent = this.#names.map((name) =>
-      dmsetup('dmsetup', ['message', name, '0', 'mark', ...mark]),
-    );
+    const message = ['0', 'mark', markOf(point)];
+    const sent = this.#names.map((name) => dmsetup('dmsetup', ['message', name, ...message]));
     this.#marking = Promise.all(sent).then(() => {});
     await this.#marking;
     this.#marking = null;

@@ -82,11 +82,11 @@ function readAt(fd: number, at: number, length: number): Buffer {
   return into;
 }
 
-/** The mark that all up to this point was acknowledged. */
-export const markOf = (point: number): string => `acknowledged ${point}`;
+/** The mark that all up to this point was acknowledged: one word, as the device takes it. */
+export const markOf = (point: number): string => `acknowledged:${point}`;
 
 /** The point of such a mark; null: it is another one. */
 export function pointOf(text: string): number | null {
-  const found = /^acknowledged (\d+)$/.exec(text);
+  const found = /^acknowledged:(\d+)$/.exec(text);
   return found === null ? null : Number(found[1]);
 }
