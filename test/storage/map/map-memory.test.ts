@@ -3,25 +3,59 @@ import test from 'ava';
 import { SmallStore } from '../../sim/small-store.ts';
 
 const mebibyte = 2 ** 20;
-const mapBytes = 16 * mebibyte;
-const budget = mapBytes / 4096;
 const leafBlocks = 256;
+/** What has changed and is not written yet, at most half of the budget, may come on top. */
+const most = (mapBytes: number): number => (mapBytes / 4096) * 1.5;
+const options = (mapBytes: number) => ({ mapBytes, recentBytes: 0, cacheBytes: mebibyte });
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+
+/** One block in each of `leaves`, 32 at once; returns the most pages that were ever in memory. */
+async function scatter(small: SmallStore, leaves: readonly number[], stamp: number) {
+  let here = 0;
+  for (let from = 0; from < leaves.length; from += 32) {
+    const some = leaves.slice(from, from + 32);
+    const writes = some.map((leaf) => small.write(1, leaf * leafBlocks, stamp));
+    const errors = await small.until(Promise.all(writes));
+    const error = errors.find((each) => each !== null);
+    if (error) throw error;
+    here = Math.max(here, small.blocks.stats().mapPagesHere);
+  }
+  return here;
+}
 
 test('a disk that is written for the first time, block by block far apart, keeps to the budget', async (t) => {
+  const mapBytes = 16 * mebibyte;
   const small = new SmallStore(640 * mebibyte, 1, undefined, 0);
   await small.format();
-  const store = await small.open({ mapBytes, recentBytes: 0, cacheBytes: mebibyte });
+  const store = await small.open(options(mapBytes));
   await small.until(store.create(1, 0));
-  let most = 0;
-  for (let leaf = 0; leaf < 9_000; leaf += 32) {
-    const writes = Array.from({ length: 32 }, (_, index) =>
-      small.write(1, (leaf + index) * leafBlocks, 1),
-    );
-    for (const error of await small.until(Promise.all(writes))) t.is(error, null);
-    most = Math.max(most, store.stats().mapPagesHere);
-  }
-  t.true(store.stats().mapPages > 9_000);
-  // What has changed and is not written yet, at most half of the budget, may come on top.
-  t.true(most <= budget * 1.5, `${most} pages in memory; the budget is ${budget}`);
+  const here = await scatter(small, range(9000), 1);
+  t.true(here <= most(mapBytes), `${here} pages in memory, ${most(mapBytes)} at most`);
+  await small.until(store.close());
+});
+
+test('cleaning many segments whose blocks lie far apart keeps to the budget', async (t) => {
+  const mapBytes = 4 * mebibyte;
+  const small = new SmallStore(640 * mebibyte, 1, undefined, 0);
+  await small.format();
+  const store = await small.open(options(mapBytes));
+  await small.until(store.create(1, 0));
+  const leaves = range(6000);
+  await scatter(small, leaves, 1);
+  const second = leaves.filter((leaf) => leaf % 2 === 1);
+  await scatter(small, second, 2);
+  let here = 0;
+  let watching = true;
+  const watch = (): void => {
+    here = Math.max(here, store.stats().mapPagesHere);
+    if (watching) small.clock.soon(watch);
+  };
+  watch();
+  const cleaned = await small.until(store.clean(1000));
+  watching = false;
+  t.true(cleaned >= 20, `${cleaned} segments were cleaned`);
+  t.true(here <= most(mapBytes), `${here} pages in memory, ${most(mapBytes)} at most`);
+  for (const leaf of [0, 1, 2, 5999]) t.is(await small.read(1, leaf * leafBlocks), 1 + (leaf % 2));
   await small.until(store.close());
 });
