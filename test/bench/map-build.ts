@@ -27,8 +27,6 @@ import { LogSource } from '../../storage/map/source.ts';
 
 /** The space that has the blocks. */
 export const mappedRef = 1;
-/** Memory for pages while building: the more, the fewer checkpoints. */
-const buildMapBytes = 512 * 2 ** 20;
 /** Of a segment: behind its header and that of a group. */
 const firstSlot = 2;
 /** Segments for blocks, and what a store of that size keeps back, its map, and room to work in. */
@@ -97,7 +95,7 @@ class Builder {
     const place = places.get.bind(places);
     const source = new LogSource({ disk, segments, ring: () => ring, place });
     segments.hole = (address) => garbage.hole(address);
-    const content = new Content(segments, new Account(count), source, buildMapBytes);
+    const content = new Content(segments, new Account(count), source, limits.mapBytes);
     segments.settleAtOpen(new Set(), 0);
     // The log begins behind the segments that are never written.
     segments.takeRaw(neverWritten);

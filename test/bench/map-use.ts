@@ -6,7 +6,7 @@
  *   node map-use.ts FILE BITS OPERATIONS SEED
  */
 import assert from 'node:assert/strict';
-import { readFileSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { realClock as clock } from '../../storage/base/clock.ts';
 import { realRandom as random } from '../../storage/base/random.ts';
 import type { Disk } from '../../storage/disk/disk.ts';
@@ -14,6 +14,7 @@ import { openBlocks, type Store } from '../../storage/map/open.ts';
 import { SeededRandom } from '../kit/random.ts';
 import { stamped, stampOf } from '../sim/store-history.ts';
 import { mappedRef, openSparse, storeBytesFor } from './map-build.ts';
+import { highWater } from './memory.ts';
 
 const depth = 32;
 const sampleMs = 20;
@@ -128,11 +129,6 @@ function read(store: Store, block: number): Promise<number> {
         error === null ? resolve(stampOf(mappedRef, block, into)) : reject(error),
     });
   });
-}
-
-function highWater(): number {
-  const status = readFileSync('/proc/self/status', 'latin1');
-  return Math.round(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) / 1024);
 }
 
 async function main(path: string, bits: number, operations: number, seed: number): Promise<void> {

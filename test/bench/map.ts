@@ -9,6 +9,7 @@ import { runOk } from '../kit/run.ts';
 import { makeDirectory, removeDirectory } from '../kit/temp.ts';
 import { buildMap, storeBytesFor } from './map-build.ts';
 import type { Phase, Use } from './map-use.ts';
+import { highWater } from './memory.ts';
 
 const use = join(import.meta.dirname, 'map-use.ts');
 const useTimeoutMs = 30 * 60_000;
@@ -25,6 +26,8 @@ export const wholeMap: MapOptions = { bits: 28, operations: 200_000, seed: 1 };
 
 export interface MapUse {
   readonly buildSeconds: number;
+  /** Most that was ever resident in this process, which makes the store, in MiB. */
+  readonly buildMiB: number;
   /** Of the file: what is on disk, and how long it is. */
   readonly allocated: { readonly built: number; readonly used: number };
   readonly size: number;
@@ -39,6 +42,7 @@ export async function useMap({ bits, operations, seed }: MapOptions): Promise<Ma
     const started = performance.now();
     await buildMap(file, bits);
     const buildSeconds = (performance.now() - started) / 1000;
+    const buildMiB = highWater();
     const built = allocated();
     const runs: Use[] = [];
     for (const run of [0, 1]) {
@@ -47,14 +51,14 @@ export async function useMap({ bits, operations, seed }: MapOptions): Promise<Ma
       runs.push(JSON.parse(stdout));
     }
     const size = storeBytesFor(2 ** bits);
-    return { buildSeconds, allocated: { built, used: allocated() }, size, runs };
+    return { buildSeconds, buildMiB, allocated: { built, used: allocated() }, size, runs };
   } finally {
     await removeDirectory(directory);
   }
 }
 
 export async function measureMap(options = wholeMap): Promise<string> {
-  const { buildSeconds, allocated, size, runs } = await useMap(options);
+  const { buildSeconds, buildMiB, allocated, size, runs } = await useMap(options);
   const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
   const cells = (
     name: string,
@@ -69,7 +73,7 @@ export async function measureMap(options = wholeMap): Promise<string> {
   };
   const { operations, bits, seed } = options;
   const lines = [
-    `2^${bits} blocks of 4 KiB, seed ${seed}; made in ${Math.round(buildSeconds)} s; the file is ${gib(size)} GiB long and has ` +
+    `2^${bits} blocks of 4 KiB, seed ${seed}; made in ${Math.round(buildSeconds)} s with ${buildMiB} MiB resident at most; the file is ${gib(size)} GiB long and has ` +
       `${gib(allocated.built)} GiB on disk, ${gib(allocated.used)} GiB when both had used it.`,
     '',
     '| | time | a second | reads | writes | written | RSS at its end, MiB | its peak, MiB |',

@@ -27,8 +27,6 @@ export interface ReplayOptions {
   readonly every?: number;
   /** Of all states open every n-th twice. */
   readonly twice?: number;
-  /** Called now and then. */
-  readonly progress?: (verdict: ReplayVerdict) => void;
 }
 
 export interface ReplayVerdict {
@@ -36,7 +34,7 @@ export interface ReplayVerdict {
   entries: number;
   /** Writes, by entries, that the log has. */
   writes: number;
-  /** Flush marks (FLUSH or FUA) at which the store was opened. */
+  /** Flush marks (FLUSH or FUA) behind the first acknowledgement, each of them judged. */
   flushes: number;
   /** Marks of acknowledgements. */
   marks: number;
@@ -48,7 +46,6 @@ export interface ReplayVerdict {
 
 /** Violations after which there is nothing more to learn. */
 const violationsMost = 20;
-const progressStates = 500;
 
 export async function replayLog(
   log: Iterable<LogEntry>,
@@ -67,6 +64,8 @@ export async function replayLog(
   if (before !== null) await replayer.judge(before);
   return verdict;
 }
+
+const isFlush = ({ flags }: LogEntry): boolean => (flags & (Flag.flush | Flag.fua)) !== 0;
 
 class Replayer {
   readonly verdict: ReplayVerdict = {
@@ -99,6 +98,7 @@ class Replayer {
       return;
     }
     if ((entry.flags & Flag.mark) !== 0) return;
+    if (isFlush(entry) && this.#acknowledged !== null) verdict.flushes += 1;
     // A FLUSH covers what came before it, not the data that it carries itself.
     if ((entry.flags & Flag.flush) !== 0) this.#settle();
     if (entry.length === 0) return;
@@ -130,9 +130,7 @@ class Replayer {
   async judge(last: LogEntry): Promise<void> {
     if (this.#acknowledged === null) return;
     const { every = 1 } = this.#options;
-    const flushed = (last.flags & (Flag.flush | Flag.fua)) !== 0;
-    if (flushed) this.verdict.flushes += 1;
-    if (flushed || (last.flags & Flag.mark) !== 0) await this.#judgeState('drop');
+    if (isFlush(last) || (last.flags & Flag.mark) !== 0) await this.#judgeState('drop');
     else {
       this.#between += 1;
       if (this.#between % every === 0) await this.#judgeState('tear');
@@ -141,7 +139,7 @@ class Replayer {
 
   async #judgeState(mode: 'drop' | 'tear'): Promise<void> {
     const { verdict } = this;
-    const { judge, issued, seed, twice = 4, progress } = this.#options;
+    const { judge, issued, seed, twice = 4 } = this.#options;
     const acked = this.#acknowledged!;
     const image = this.#replay.crash(mode, this.#random);
     verdict.states += 1;
@@ -151,6 +149,5 @@ class Replayer {
     if (wrong !== null) {
       verdict.violations.push(`seed ${seed}, entry ${verdict.entries}, ${mode}: ${wrong}`);
     }
-    if (verdict.states % progressStates === 0) progress?.(verdict);
   }
 }
