@@ -20,6 +20,7 @@ import { LogWriter } from '../../storage/log/writer.ts';
 import { Account } from '../../storage/map/account.ts';
 import { Checkpointer } from '../../storage/map/checkpoint.ts';
 import { Content } from '../../storage/map/content.ts';
+import type { Epoch } from '../../storage/map/epochs.ts';
 import { formatBlocks } from '../../storage/map/open.ts';
 import { leafFanout } from '../../storage/map/page.ts';
 import { Places } from '../../storage/map/places.ts';
@@ -112,6 +113,7 @@ class Builder {
     const epoch = content.create(mappedRef, 0, number);
     const blocks = 2 ** bits;
     for (let first = 0; first < blocks; first += leafFanout) {
+      await this.#ready(epoch, first);
       for (let block = first; block < first + leafFanout; block += 1) {
         const at = shuffled(block, bits);
         content.set(epoch, block, addressOf(at), at);
@@ -120,6 +122,16 @@ class Builder {
     }
     await this.#checkpointer.run();
     await this.#writer.durable();
+  }
+
+  /** The pages above a leaf may have gone from memory. */
+  async #ready(epoch: Epoch, block: number): Promise<void> {
+    const content = this.#content;
+    for (;;) {
+      const missing = content.missing(epoch, block);
+      if (missing === null) return;
+      await content.pages.load(missing);
+    }
   }
 }
 
