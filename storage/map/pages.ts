@@ -50,7 +50,7 @@ export class Pages {
     this.table = table;
     this.#source = source;
     this.#listener = listener;
-    this.#max = Math.max(limits.mapPagesMin, Math.floor(budgetBytes / limits.blockBytes));
+    this.#max = Math.max(limits.mapPagesMin, Math.floor(budgetBytes / limits.mapPageBytes));
     this.#hand = this.#pages.values();
   }
 

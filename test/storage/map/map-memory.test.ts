@@ -5,7 +5,7 @@ import { SmallStore } from '../../sim/small-store.ts';
 const mebibyte = 2 ** 20;
 const leafBlocks = 256;
 /** What has changed and is not written yet, at most half of the budget, may come on top. */
-const most = (mapBytes: number): number => (mapBytes / 4096) * 1.5;
+const most = (mapBytes: number): number => (mapBytes / 5120) * 1.5;
 const options = (mapBytes: number) => ({ mapBytes, recentBytes: 0, cacheBytes: mebibyte });
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
@@ -25,7 +25,7 @@ async function scatter(small: SmallStore, leaves: readonly number[], stamp: numb
 }
 
 test('a disk that is written for the first time, block by block far apart, keeps to the budget', async (t) => {
-  const mapBytes = 16 * mebibyte;
+  const mapBytes = 20 * mebibyte;
   const small = new SmallStore(640 * mebibyte, 1, undefined, 0);
   await small.format();
   const store = await small.open(options(mapBytes));
@@ -36,7 +36,7 @@ test('a disk that is written for the first time, block by block far apart, keeps
 });
 
 test('cleaning many segments whose blocks lie far apart keeps to the budget', async (t) => {
-  const mapBytes = 4 * mebibyte;
+  const mapBytes = 5 * mebibyte;
   const small = new SmallStore(640 * mebibyte, 1, undefined, 0);
   await small.format();
   const store = await small.open(options(mapBytes));
