@@ -5,8 +5,8 @@ import { checkArray, recordArray } from '#test/sim/array-crash.ts';
 import { software } from './kit.ts';
 
 const cases: readonly { layout: Layout; disks: number; operations: number; every: number }[] = [
-  { layout: 'single', disks: 2, operations: 300, every: 29 },
-  { layout: 'striped', disks: 3, operations: 300, every: 29 },
+  { layout: 'single', disks: 2, operations: 450, every: 29 },
+  { layout: 'striped', disks: 3, operations: 450, every: 29 },
   { layout: 'mirrored', disks: 2, operations: 600, every: 19 },
   { layout: 'mirrored', disks: 3, operations: 450, every: 19 },
   { layout: 'parity', disks: 3, operations: 600, every: 19 },
