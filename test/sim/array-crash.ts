@@ -133,7 +133,8 @@ async function judge(
   }
 }
 
-async function reopen(
+/** Open the store on what is left of its disks and read all that the history knows of. */
+export async function reopen(
   software: ArraySoftware,
   images: readonly (Image | undefined)[],
   history: History,

@@ -127,9 +127,12 @@ export async function check(
   return verdict;
 }
 
-async function judge(
+/**
+ * Open the store on an image and say what it holds that it may not, or null. `again`: open it twice.
+ */
+export async function judge(
   software: Software,
-  recording: Recording,
+  recording: Pick<Recording, 'size' | 'history'>,
   image: Image,
   mark: Mark,
   again: boolean,
@@ -188,7 +191,10 @@ export async function survey(store: Blocks, history: History): Promise<Observati
       });
       blocks.forEach((block, index) => {
         const data = into.subarray(index * 4096, (index + 1) * 4096);
-        stamps.set(`${ref}/${block}`, error === null ? stampOf(ref, block, data) : -1);
+        stamps.set(
+          `${ref}/${block}`,
+          error === null ? stampOf(history.origin(ref), block, data) : -1,
+        );
       });
     }
   }

@@ -40,6 +40,8 @@ const existence = -1;
 export class History {
   readonly #effects = new Map<string, Effect[]>();
   readonly #blocks = new Map<number, Set<number>>();
+  /** Of a snapshot: the space whose blocks it has. */
+  readonly #origins = new Map<number, number>();
   /** Points: the effects up to and including a number. */
   #points = 0;
 
@@ -58,10 +60,28 @@ export class History {
     return [...(this.#blocks.get(ref) ?? [])].sort((a, b) => a - b);
   }
 
+  /** The space that the blocks of `ref` were written to. */
+  origin(ref: number): number {
+    return this.#origins.get(ref) ?? ref;
+  }
+
   create(ref: number): number {
     if (!this.#blocks.has(ref)) this.#blocks.set(ref, new Set());
     this.#points += 1;
     this.#effect(ref, existence, 1);
+    return this.#points;
+  }
+
+  /** `as`, never used before, keeps what `of` holds now. */
+  snapshot(of: number, as: number): number {
+    const blocks = this.#blocks.get(of)!;
+    this.#points += 1;
+    this.#blocks.set(as, new Set(blocks));
+    this.#origins.set(as, this.origin(of));
+    this.#effect(as, existence, 1);
+    for (const block of blocks) {
+      this.#effect(as, block, this.#valueAt(`${of}/${block}`, this.#points));
+    }
     return this.#points;
   }
 
