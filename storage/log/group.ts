@@ -23,6 +23,8 @@ export interface Group {
   readonly waiters: Waiter[];
   /** Slots of blocks that the cleaner moved: what they hold is durable elsewhere. */
   readonly moved: number[];
+  /** When the disk got it, on the clock. */
+  sentMs: number;
   written: boolean;
 }
 

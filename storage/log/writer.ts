@@ -7,7 +7,7 @@
  * told durable ever again and nothing more is written.
  *
  * Group commit: what arrives while nothing is under way leaves at the end of the tick; what arrives
- * while a group is under way is the next group.
+ * while a group is under way is the next group, which may wait for those just answered (linger.ts).
  */
 
 import assert from 'node:assert/strict';
@@ -18,16 +18,16 @@ import { StorageError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../disk/disk.ts';
 import {
+  type Entry,
   EntryKind,
-  entryHead,
-  entryWords,
-  groupFrontWords,
   identityOf,
+  writeEntry,
   writeGroupHeader,
   writeSegmentHeader,
 } from './format.ts';
 import { blockWords } from './frame.ts';
 import { fits, type Group, type Waiter } from './group.ts';
+import { Linger } from './linger.ts';
 import type { Ring, SegmentBuffer } from './ring.ts';
 import { type Segments, segmentOf, slotOf } from './segments.ts';
 import type { LogPosition } from './superblock.ts';
@@ -57,6 +57,7 @@ export class LogWriter {
   readonly #ready: Group[] = [];
   readonly #underWay: Group[] = [];
   #scheduled = false;
+  readonly #linger: Linger;
   /** Not known durable when the log failed: what they hold is never shown. */
   #lost: readonly Group[] = [];
   #failure: StorageError | null = null;
@@ -81,6 +82,12 @@ export class LogWriter {
     this.#groupSequence = groupSequence;
     this.#segmentSequence = segmentSequence - 1;
     this.#committed = groupSequence - 1;
+    this.#linger = new Linger({
+      clock: ports.clock,
+      here: () => this.#open?.waiters.length ?? 0,
+      full: () => (this.#open?.blocks ?? 0) >= limits.groupEagerBlocks,
+      leave: () => this.#busy === 0 && this.send(),
+    });
     const { redundancy } = ports.disk;
     if (redundancy !== undefined) {
       ports.ring.ended = (segment) => redundancy.sealed(segment * limits.segmentBytes);
@@ -91,6 +98,11 @@ export class LogWriter {
 
   get failure(): StorageError | null {
     return this.#failure;
+  }
+
+  /** Groups that the disk has, or is to get next. */
+  get #busy(): number {
+    return this.#underWay.length + this.#ready.length;
   }
 
   /** Sequence of the newest group, the open one included. */
@@ -114,9 +126,8 @@ export class LogWriter {
 
   /** Blocks that fit the open segment and the free ones. */
   get roomBlocks(): number {
-    return (
-      this.#ports.segments.free * limits.segmentContentBlocks + limits.blocksPerSegment - this.#at
-    );
+    const open = limits.blocksPerSegment - this.#at;
+    return open + this.#ports.segments.free * limits.segmentContentBlocks;
   }
 
   /** The next entries, with so many blocks, are one group, so that a crash takes all of them or none. */
@@ -160,9 +171,8 @@ export class LogWriter {
     this.#at = group.end;
     group.blocks += 1;
     this.blocks += 1;
-    const head = entryHead(kind, level, block);
     this.crc = crc32c(bytes, identityOf(kind, level, ref, block, epoch));
-    this.#entry(group, head, block, ref, epoch, this.crc, count);
+    this.#entry(group, { kind, level, ref, block, epoch, crc: this.crc, count });
     return group.buffer.segment * limits.blocksPerSegment + slot;
   }
 
@@ -177,26 +187,11 @@ export class LogWriter {
   /** A record without a block. */
   note(kind: EntryKind, ref: number, block: number, epoch: number, count: number): void {
     const group = this.#groupFor(0);
-    this.#entry(group, entryHead(kind, 0, block), block, ref, epoch, 0, count);
+    this.#entry(group, { kind, level: 0, ref, block, epoch, crc: 0, count });
   }
 
-  #entry(
-    group: Group,
-    head: number,
-    block: number,
-    ref: number,
-    epoch: number,
-    crc: number,
-    count: number,
-  ): void {
-    const words = group.buffer.words;
-    const base = group.header * blockWords + groupFrontWords + group.entries * entryWords;
-    words[base] = head;
-    words[base + 1] = block % 2 ** 32;
-    words[base + 2] = ref;
-    words[base + 3] = epoch;
-    words[base + 4] = crc;
-    words[base + 5] = count;
+  #entry(group: Group, entry: Omit<Entry, 'address'>): void {
+    writeEntry(group.buffer.words, group.header * blockWords, group.entries, entry);
     group.entries += 1;
   }
 
@@ -206,9 +201,7 @@ export class LogWriter {
       waiter.complete(this.#failure);
       return;
     }
-    const newest = this.#open ?? this.#ready.at(-1) ?? this.#underWay.at(-1);
-    if (newest === undefined) waiter.complete(null);
-    else newest.waiters.push(waiter);
+    this.#join(this.#open ?? this.#ready.at(-1) ?? this.#underWay.at(-1) ?? null, waiter);
   }
 
   /** Whether the block at `address` is known durable, here or where it was moved from. */
@@ -235,14 +228,10 @@ export class LogWriter {
   }
 
   #groupAt(address: number): Group | null {
-    const segment = segmentOf(address);
-    const slot = slotOf(address);
+    const [segment, slot] = [segmentOf(address), slotOf(address)];
     return this.#find(
-      (group) =>
-        group.segment === segment &&
-        slot >= group.start &&
-        slot < group.end &&
-        !group.moved.includes(slot),
+      ({ segment: its, start, end, moved }) =>
+        its === segment && slot >= start && slot < end && !moved.includes(slot),
     );
   }
 
@@ -290,16 +279,16 @@ export class LogWriter {
   kick(): void {
     const open = this.#open;
     if (open === null || this.#failure !== null) return;
-    const busy = this.#underWay.length + this.#ready.length;
-    if (busy > 0) {
-      if (open.blocks >= limits.groupEagerBlocks && busy < limits.groupsInFlight) this.send();
+    if (this.#busy > 0) {
+      const eager = open.blocks >= limits.groupEagerBlocks;
+      if (eager && this.#busy < limits.groupsInFlight) this.send();
       return;
     }
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#linger.active) return;
     this.#scheduled = true;
     this.#ports.clock.soon(() => {
       this.#scheduled = false;
-      if (this.#underWay.length === 0) this.send();
+      if (this.#busy === 0 && !this.#linger.active) this.send();
     });
   }
 
@@ -333,6 +322,7 @@ export class LogWriter {
       blocks: 0,
       waiters: [],
       moved: [],
+      sentMs: 0,
       written: false,
     };
     this.#groupSequence += 1;
@@ -396,14 +386,11 @@ export class LogWriter {
     ) {
       const group = this.#ready.shift()!;
       this.#underWay.push(group);
-      const { disk } = this.#ports;
-      const offset =
-        (group.buffer.segment * limits.blocksPerSegment + group.start) * limits.blockBytes;
-      const bytes = group.buffer.bytes.subarray(
-        group.start * limits.blockBytes,
-        group.end * limits.blockBytes,
-      );
-      disk.write(offset, [bytes], true).then(
+      const { disk, clock } = this.#ports;
+      group.sentMs = clock.now();
+      const [start, end] = [group.start * limits.blockBytes, group.end * limits.blockBytes];
+      const bytes = group.buffer.bytes.subarray(start, end);
+      disk.write(group.segment * limits.segmentBytes + start, [bytes], true).then(
         () => this.#written(group),
         (reason: unknown) => this.fail(reason),
       );
@@ -421,7 +408,12 @@ export class LogWriter {
       for (const waiter of first.waiters) told.push(waiter);
     }
     // Keep the disk busy first: what came meanwhile is the next group.
-    if (this.#underWay.length + this.#ready.length === 0 && this.#open !== null) this.#seal();
+    if (
+      this.#busy === 0 &&
+      !this.#linger.start(told.length, this.#ports.clock.now() - group.sentMs)
+    ) {
+      if (this.#open !== null) this.#seal();
+    }
     this.#submit();
     for (const waiter of told) waiter.complete(null);
     this.settled();

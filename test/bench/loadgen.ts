@@ -9,6 +9,9 @@ import { type RunResult, run, runOk } from '../kit/run.ts';
 const SOURCES = join(import.meta.dirname, 'loadgen');
 const FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Werror'];
 
+/** Over every place of the LUN. */
+const PASS = ['--once', '--block', String(2 ** 20), '--depth', '4'];
+
 export type Engine = 'raw' | 'libiscsi';
 
 export interface Load {
@@ -76,8 +79,12 @@ export class LoadGenerator {
 
   /** Writes the whole LUN once, so that reads meet data and writes meet allocated memory. */
   async fill(url: string): Promise<void> {
-    const shape = ['--block', String(2 ** 20), '--depth', '4'];
-    reportOf(await this.run(['--write', '--stamp', '1', '--once', ...shape, url]));
+    reportOf(await this.run(['--write', '--stamp', '1', ...PASS, url]));
+  }
+
+  /** Reads the whole LUN once, so that caches hold what they ever will. */
+  async readOnce(url: string): Promise<void> {
+    reportOf(await this.run([...PASS, url]));
   }
 }
 

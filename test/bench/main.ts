@@ -2,9 +2,10 @@
  * `npm run bench`: this target beside tgt (file-backed, rdwr, O_SYNC: durable on acknowledgement as
  * ours is) in one run on the same file system, with public tools, a round of each in turn.
  * Prints a Markdown table. Figures of shared machines move; ratios of the same round move less.
+ * `--durable` is the same with our own load generator and goals (durable.ts).
  * `--ram` measures the target without a store instead (ram.ts), `--store` counts what the store does to its
- * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--neighbours` what one host can
- * do to another (neighbours.ts).
+ * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--map` what a large map needs (map.ts),
+ * `--neighbours` what one host can do to another (neighbours.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,8 +15,10 @@ import { startPeer } from '../kit/peer.ts';
 import { SeededRandom } from '../kit/random.ts';
 import { runOk } from '../kit/run.ts';
 import { makeDirectory, removeDirectory } from '../kit/temp.ts';
+import { compareDurable } from './durable.ts';
 import { type Series, table } from './figures.ts';
 import { writeRandomFile } from './fill.ts';
+import { measureMap } from './map.ts';
 import { measureNeighbours } from './neighbours.ts';
 import { compareRam } from './ram.ts';
 import { measureStore } from './store.ts';
@@ -38,9 +41,11 @@ const USAGE = `usage: npm run bench -- [options]
   --rounds N      rounds of every workload (default ${DEFAULT_ROUNDS})
   --seconds S     about how long one measurement takes (default ${DEFAULT_SECONDS})
   --only TEXT     workloads whose name has TEXT (repeatable)
+  --durable       durable writes and cached reads beside tgt with O_SYNC, with our load generator
   --ram           the target alone over memory, beside tgt over memory, with our load generator
   --store         what the store does to its disk, counted, at three sizes
   --write-back    what of a trace in which most blocks die young reaches the log
+  --map           memory and disk calls of a map of 1 TiB of scattered blocks; takes 10 GiB below TMPDIR
   --neighbours    a host's latency while another floods or never reads
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
 
@@ -50,8 +55,10 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
       seconds: { type: 'string', default: String(DEFAULT_SECONDS) },
       only: { type: 'string', multiple: true },
+      durable: { type: 'boolean', default: false },
       ram: { type: 'boolean', default: false },
       store: { type: 'boolean', default: false },
+      map: { type: 'boolean', default: false },
       'write-back': { type: 'boolean', default: false },
       neighbours: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -64,6 +71,10 @@ async function main(): Promise<void> {
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
   if (!(rounds >= 1 && seconds > 0)) throw new Error(USAGE);
   const only = values.only;
+  if (values.durable) {
+    console.log(await compareDurable({ rounds, seconds, only }));
+    return;
+  }
   if (values.ram) {
     console.log(await compareRam({ rounds, seconds, only }));
     return;
@@ -74,6 +85,10 @@ async function main(): Promise<void> {
   }
   if (values['write-back']) {
     console.log(await measureWriteBack());
+    return;
+  }
+  if (values.map) {
+    console.log(await measureMap());
     return;
   }
   if (values.neighbours) {

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { serve } from '../kit/served.ts';
 import { removeDirectory } from '../kit/temp.ts';
 import { Tgt } from '../kit/tgt.ts';
-import { type Load, LoadGenerator, type LoadReport } from './loadgen.ts';
-import { loopback } from './loopback.ts';
-import { type Goal, type RamSeries, ramRow, ramTable } from './ram-table.ts';
+import { loopback } from './bare.ts';
+import { type Load, LoadGenerator } from './loadgen.ts';
+import { type Goal, ratioTable } from './ratio-table.ts';
+import { chosen, type GoalLoad, sideBySide } from './side-by-side.ts';
 
 /** Fits neither into a processor's cache nor into one translation buffer; small enough for any machine. */
 const LUN_MIB = 256;
@@ -19,18 +20,11 @@ const SHARED_MEMORY = '/dev/shm';
 
 const KIB = 1024;
 
-export interface RamLoad extends Goal {
-  readonly name: string;
-  readonly ours: Load;
-  /** As ours unless said. */
-  readonly theirs?: Load;
-}
-
-function random(name: string, load: Omit<Load, 'blockBytes'>, goal: Goal): RamLoad {
+function random(name: string, load: Omit<Load, 'blockBytes'>, goal: Goal): GoalLoad {
   return { name, ours: { ...load, blockBytes: 4 * KIB }, ...goal };
 }
 
-function sequential(name: string, write: boolean, goal: Goal): RamLoad {
+function sequential(name: string, write: boolean, goal: Goal): GoalLoad {
   const blockBytes = 256 * KIB;
   const ours: Load = { engine: 'raw', write, sequential: true, blockBytes, depth: 8 };
   return { name, ours, ...goal };
@@ -38,7 +32,7 @@ function sequential(name: string, write: boolean, goal: Goal): RamLoad {
 
 const raw = { engine: 'raw', depth: 32 } as const;
 
-export const RAM_LOADS: readonly RamLoad[] = [
+export const RAM_LOADS: readonly GoalLoad[] = [
   random('4 KiB random reads, q32', raw, { rate: 8, processor: 8 }),
   random('4 KiB random reads, q32, libiscsi', { engine: 'libiscsi', depth: 32 }, {}),
   random('4 KiB random write-back writes, q32', { ...raw, write: true }, { rate: 6 }),
@@ -64,37 +58,23 @@ export async function compareRam(options: {
   readonly seconds: number;
   readonly only: readonly string[] | undefined;
 }): Promise<string> {
-  const { rounds, seconds, only } = options;
-  const loads = RAM_LOADS.filter(({ name }) => only?.some((text) => name.includes(text)) ?? true);
-  if (loads.length === 0) throw new Error(`no workload has ${only?.join(' or ')} in its name`);
+  const { rounds, only } = options;
+  const loads = chosen(RAM_LOADS, only);
   const directory = await mkdtemp(join(SHARED_MEMORY, 'petal-bench-'));
-  const sides: RamSide[] = [];
+  const started: RamSide[] = [];
   try {
     const generator = await LoadGenerator.build(directory);
     const ours = await startOurs();
-    sides.push(ours);
+    started.push(ours);
     const theirs = await startTheirs(directory);
-    sides.push(theirs);
-    for (const { url } of sides) await generator.fill(url);
-    const series: RamSeries[] = [];
-    for (const load of loads) {
-      const one: RamSeries = { ...load, ours: [], theirs: [] };
-      for (let round = 0; round < rounds; round++) {
-        const measure = async (side: RamSide, shape: Load, into: LoadReport[]) => {
-          const { url, pid } = side;
-          into.push(await generator.measure(shape, { url, pid, seconds }));
-        };
-        const us = () => measure(ours, load.ours, one.ours);
-        const them = () => measure(theirs, load.theirs ?? load.ours, one.theirs);
-        for (const turn of round % 2 === 0 ? [us, them] : [them, us]) await turn();
-      }
-      series.push(one);
-      console.error(ramRow(one));
-    }
+    started.push(theirs);
+    for (const { url } of started) await generator.fill(url);
+    const sides = [ours, theirs].map(({ url, pid }) => ({ pid, url: () => url }));
+    const series = await sideBySide(generator, [sides[0]!, sides[1]!], loads, options);
     const bound = only === undefined ? await loopback(directory, LUN_MIB, rounds) : null;
-    return bound === null ? ramTable(series) : `${ramTable(series)}\n\n${bound}`;
+    return bound === null ? ratioTable(series) : `${ratioTable(series)}\n\n${bound}`;
   } finally {
-    await Promise.all(sides.map((side) => side.stop()));
+    await Promise.all(started.map((side) => side.stop()));
     await removeDirectory(directory);
   }
 }

@@ -5,7 +5,13 @@
 import type { Layout } from '../../storage/disk/array/geometry.ts';
 import type { BlocksOptions } from '../../storage/map/open.ts';
 import { ArrayBed, type ArraySoftware, diskBytes, openStore } from './array-bed.ts';
-import { type CheckOptions, checkStates, type Recording, type Verdict } from './crash-check.ts';
+import {
+  type CheckOptions,
+  checkStates,
+  type Opener,
+  type Recording,
+  type Verdict,
+} from './crash-check.ts';
 import { branching } from './crash-points.ts';
 import type { Tagged } from './replay.ts';
 import { Load, smallStore } from './store-load.ts';
@@ -62,13 +68,13 @@ export interface ArrayCheck extends CheckOptions {
 }
 
 export async function checkArray(recording: Recording, options: ArrayCheck): Promise<Verdict> {
+  return await checkStates(arrayOpenerOf(options.software), recording, options);
+}
+
+/** Nothing that was verified once is taken for good the next time. */
+export function arrayOpenerOf(software: ArraySoftware): Opener {
   const silent = (): void => {};
   const log = { info: silent, warn: silent, error: silent };
-  // Nothing that was verified once is taken for good the next time.
   const settings = { ...smallStore, cacheBytes: 0 };
-  return await checkStates(
-    (disks, ports) => openStore(options.software, disks, { ...ports, log }, settings),
-    recording,
-    options,
-  );
+  return (disks, ports) => openStore(software, disks, { ...ports, log }, settings);
 }

@@ -18,7 +18,7 @@ import { SimClock } from './clock.ts';
 import { Arena, CrashDisk } from './crash-disk.ts';
 import type { Image } from './disk.ts';
 import { SimRandom } from './random.ts';
-import { type DiskState, type Reordering, Replay, type Tagged } from './replay.ts';
+import { blankDisk, type DiskState, type Reordering, Replay, type Tagged } from './replay.ts';
 import { type History, stampOf } from './store-history.ts';
 import type { Mark } from './store-load.ts';
 
@@ -45,7 +45,7 @@ export interface CheckOptions {
   readonly part?: { readonly of: number; readonly which: number };
   /** End with the first violation. */
   readonly untilFound?: boolean;
-  /** Open every n-th state twice. */
+  /** Open every n-th state twice; 0: none. */
   readonly twice?: number;
   /** Which disks are lost, one in each state, in turn; -1: none. */
   readonly lose?: readonly number[];
@@ -151,17 +151,32 @@ export async function checkStates(
   return verdict;
 }
 
+/** What a store may hold, and on how large disks it is. */
+type Judged = Pick<Recording, 'history' | 'size'>;
+
+/** Judge one state, looked at whole: what is wrong with it, or null. `again`: it is opened twice. */
+export async function judgeState(
+  open: Opener,
+  judged: Judged,
+  states: readonly DiskState[],
+  mark: Mark,
+  again: boolean,
+): Promise<string | null> {
+  const judge = new Judge(open, judged, { seed: 0, twice: again ? 1 : 0 });
+  return (await judge.state(states, 'drop', mark)).wrong;
+}
+
 class Judge {
   readonly verdict = emptyVerdict();
   readonly #open: Opener;
-  readonly #recording: Recording;
+  readonly #recording: Judged;
   readonly #lose: readonly number[];
   readonly #twice: number;
   readonly #arena = new Arena();
   /** Goes up when each disk was lost once: what is done in some turns only is done with each of them. */
   #turn = 0;
 
-  constructor(open: Opener, recording: Recording, { lose = [-1], twice = 4 }: CheckOptions) {
+  constructor(open: Opener, recording: Judged, { lose = [-1], twice = 4 }: CheckOptions) {
     this.#open = open;
     this.#recording = recording;
     this.#lose = lose;
@@ -213,10 +228,9 @@ class Judge {
 
   /** A disk that is lost is a blank one: it is known by its label. */
   #disks(states: readonly DiskState[], lost: number): CrashDisk[] {
-    const blank = { stable: [], changes: new Map() };
     return states.map((state, disk) => {
       const { size } = this.#recording;
-      return new CrashDisk(size, disk === lost ? blank : state, this.#arena);
+      return new CrashDisk(size, disk === lost ? blankDisk : state, this.#arena);
     });
   }
 

@@ -5,6 +5,7 @@ import {
   type CheckOptions,
   checkStates,
   type Observation,
+  type Opener,
   type Recording,
   survey,
   type Verdict,
@@ -88,14 +89,14 @@ export async function check(
   recording: Recording,
   options: CheckOptions,
 ): Promise<Verdict> {
-  // Nothing that was verified once is taken for good the next time.
-  const settings = { ...smallStore, cacheBytes: 0 };
-  return await checkStates(
-    (disks, ports) => software.openBlocks({ disk: disks[0]!, ...ports }, settings),
-    recording,
-    options,
-  );
+  return await checkStates(openerOf(software), recording, options);
 }
+
+/** Nothing that was verified once is taken for good the next time. */
+export const openerOf =
+  (software: Software): Opener =>
+  (disks, ports) =>
+    software.openBlocks({ disk: disks[0]!, ...ports }, { ...smallStore, cacheBytes: 0 });
 
 /** Open a store and read all that the history knows of. */
 export async function observe(

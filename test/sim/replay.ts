@@ -47,6 +47,8 @@ export interface DiskState {
   readonly changes: ReadonlyMap<number, Uint8Array>;
 }
 
+export const blankDisk: DiskState = { stable: [], changes: new Map() };
+
 class OneReplay {
   readonly stable: Image;
   readonly pending = new Map<number, TraceWrite>();

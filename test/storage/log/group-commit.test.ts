@@ -79,3 +79,22 @@ test('a write larger than a segment, and larger than all buffers', async (t) => 
   for (const block of [1, 255, 256, 1000, count]) t.is(await after.read(1, block), 4);
   t.is(after.blocks.usage(1).mapped, count);
 });
+
+test('hosts that write again when answered share one group, however they drift apart', async (t) => {
+  const small = await store();
+  const hosts = 16;
+  const rounds = 20;
+  const loop = async (host: number) => {
+    for (let round = 1; round <= rounds; round += 1) {
+      await small.write(1, host * 3, round);
+      // Commands of one packet come together, others some turns of the event loop later.
+      for (let turns = 0; turns < 2 + (host % 4) * 3; turns += 1) {
+        await new Promise<void>((resolve) => small.clock.soon(resolve));
+      }
+    }
+  };
+  const { groups } = small.blocks.stats();
+  await small.until(Promise.all(Array.from({ length: hosts }, (_, host) => loop(host))));
+  const written = small.blocks.stats().groups - groups;
+  t.true(written <= rounds + 10, `${written} groups for ${rounds} rounds of ${hosts} writes`);
+});

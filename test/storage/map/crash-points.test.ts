@@ -6,7 +6,7 @@ import { check, crashStore, record } from '../../sim/crash-points.ts';
 const seed = 20_261_121;
 
 test('every crash point of a trace of more than 1000 disk writes recovers', async (t) => {
-  const recording = await record(software, { seed, operations: 3600 });
+  const recording = await record(software, { seed, operations: 4800 });
   t.true(recording.writes >= 1000, `${recording.writes} writes`);
   t.true(recording.checkpoints >= 10, `${recording.checkpoints} checkpoints`);
   t.true(recording.segmentsCleaned >= 10, `${recording.segmentsCleaned} segments cleaned`);

@@ -1,4 +1,4 @@
-/** The figures of `--ram` as a Markdown table: ratios of the same round, and whether a goal holds. */
+/** Ours beside another's as a Markdown table: ratios of the same round, and whether a goal holds. */
 import { median } from './figures.ts';
 import type { LoadReport } from './loadgen.ts';
 
@@ -10,7 +10,7 @@ export interface Goal {
   readonly processor?: number;
 }
 
-export interface RamSeries extends Goal {
+export interface RatioSeries extends Goal {
   readonly name: string;
   /** One a round, both sides of the same round at the same index. */
   readonly ours: LoadReport[];
@@ -23,26 +23,26 @@ export function processorUs({ targetUserUs, targetSystemUs }: LoadReport): numbe
 }
 
 /** How many times better than theirs, round by round. */
-export function ratesOf({ ours, theirs }: RamSeries): number[] {
+export function ratesOf({ ours, theirs }: RatioSeries): number[] {
   return ours.map(({ iops }, round) => iops / (theirs[round]?.iops ?? Number.NaN));
 }
 
-export function processorRatiosOf({ ours, theirs }: RamSeries): number[] {
+export function processorRatiosOf({ ours, theirs }: RatioSeries): number[] {
   return ours.map((each, round) => {
     const other = theirs[round];
     return (other === undefined ? Number.NaN : processorUs(other)) / processorUs(each);
   });
 }
 
-export function ramTable(series: readonly RamSeries[]): string {
+export function ratioTable(series: readonly RatioSeries[]): string {
   return [
     '| workload | IOPS, ours : tgt | ratio: median (range) | goal | CPU µs/op, ours : tgt | ratio: median (range) | goal |',
     '| --- | --: | --: | --: | --: | --: | --: |',
-    ...series.map(ramRow),
+    ...series.map(ratioRow),
   ].join('\n');
 }
 
-export function ramRow(series: RamSeries): string {
+export function ratioRow(series: RatioSeries): string {
   const both = (of: (report: LoadReport) => number, show: (value: number) => string) =>
     [series.ours, series.theirs].map((side) => show(median(side.map(of)))).join(' : ');
   const rates = both(

@@ -2,7 +2,7 @@
 import test from 'ava';
 import type { LoadReport } from './loadgen.ts';
 import { latencyRatios, neighbourTable, type Visit } from './neighbour-table.ts';
-import { processorRatiosOf, ramRow, ratesOf } from './ram-table.ts';
+import { processorRatiosOf, ratesOf, ratioRow } from './ratio-table.ts';
 
 function report(iops: number, userUs: number, systemUs: number): LoadReport {
   const figures = { operations: 1, seconds: 1, megabytesPerS: 1, p50Us: 1, p99Us: 2, maxUs: 3 };
@@ -17,7 +17,7 @@ test('rates and processor time are compared within a round, the larger being the
   t.deepEqual(ratesOf(series), [10, 3]);
   t.deepEqual(processorRatiosOf(series), [4, 2]);
   t.is(
-    ramRow(series),
+    ratioRow(series),
     '| reads | 950 : 200 | 6.50× (3.00–10.0) | ≥ 8× | 2.5 : 7.0 | 3.00× (2.00–4.00) | – |',
   );
 });
