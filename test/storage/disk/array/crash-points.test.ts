@@ -6,8 +6,8 @@ import { crashStore } from '#test/sim/crash-points.ts';
 import { software } from './kit.ts';
 
 const cases: readonly { layout: Layout; disks: number; operations: number; every: number }[] = [
-  { layout: 'single', disks: 2, operations: 450, every: 5 },
-  { layout: 'striped', disks: 3, operations: 450, every: 7 },
+  { layout: 'single', disks: 2, operations: 450, every: 3 },
+  { layout: 'striped', disks: 3, operations: 450, every: 5 },
   { layout: 'mirrored', disks: 2, operations: 600, every: 5 },
   { layout: 'mirrored', disks: 3, operations: 450, every: 5 },
   { layout: 'parity', disks: 3, operations: 600, every: 7 },
