@@ -94,7 +94,7 @@ export async function judgeLogs(
   const judge =
     layout === 'single'
       ? judgeSingle(history, diskBytes)
-      : judgeMirror(history, await ourSoftware(resolve(root, 'storage')));
+      : judgeMirror(history, diskBytes, await ourSoftware(resolve(root, 'storage')));
   for (const device of devicesOf(options)) {
     const log = readLog(logOf(directory, device));
     const started = performance.now();

@@ -6,8 +6,10 @@ import { readLabel } from '../../../storage/disk/label.ts';
 import { Slice } from '../../../storage/disk/slice.ts';
 import * as ours from '../../../storage/map/open.ts';
 import type { ArraySoftware } from '../../sim/array-bed.ts';
-import { reopen } from '../../sim/array-crash.ts';
-import { judge } from '../../sim/crash-points.ts';
+import { arrayOpenerOf } from '../../sim/array-crash.ts';
+import { judgeState } from '../../sim/crash-check.ts';
+import { openerOf } from '../../sim/crash-points.ts';
+import { blankDisk } from '../../sim/replay.ts';
 import type { History } from '../../sim/store-history.ts';
 import type { Software } from '../../sim/store-load.ts';
 import type { Judge } from './replay.ts';
@@ -28,23 +30,11 @@ const labelled: Software = {
 
 export const judgeSingle =
   (history: History, size: number): Judge =>
-  (image, mark, again) =>
-    judge(labelled, { history, size }, image, mark, again);
+  (state, mark, again) =>
+    judgeState(openerOf(labelled), { history, size }, [state], mark, again);
 
 /** `software`: see `ourSoftware`. */
 export const judgeMirror =
-  (history: History, software: ArraySoftware): Judge =>
-  async (image, { acked, issued }, again) => {
-    try {
-      const first = await reopen(software, [image, undefined], history);
-      const wrong = history.judge(acked, issued, first.exists, first.stamp);
-      if (wrong !== null || !again) return wrong;
-      const second = await reopen(software, [first.images[0], undefined], history);
-      const changed = history.refs.some((ref) =>
-        history.blocks(ref).some((block) => first.stamp(ref, block) !== second.stamp(ref, block)),
-      );
-      return changed ? 'what it held changed by itself' : null;
-    } catch (error) {
-      return `recovery failed: ${(error as Error).stack}`;
-    }
-  };
+  (history: History, size: number, software: ArraySoftware): Judge =>
+  (state, mark, again) =>
+    judgeState(arrayOpenerOf(software), { history, size }, [state, blankDisk], mark, again);

@@ -93,7 +93,7 @@ class Load {
       }
       case 'write': {
         const { ref, block, count, stamp } = operation;
-        const blocks = Array.from({ length: count }, (_, at) => stamped(ref, block + at, stamp));
+        const blocks = Array.from({ length: count }, (_, at) => stamped(0, block + at, stamp));
         return called((done) => store.write(ref, block, Buffer.concat(blocks), done));
       }
     }

@@ -105,6 +105,6 @@ export class Plan {
     const as = this.#nextSnapshot;
     this.#nextSnapshot += 1;
     this.#snapshots.push(as);
-    return { kind: 'snapshot', of, as, point: history.snapshot(of, as) };
+    return { kind: 'snapshot', of, as, point: history.snapshot([{ of, as }]) };
   }
 }

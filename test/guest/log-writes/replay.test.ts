@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import test from 'ava';
 import { temporaryDirectory } from '#test/kit/temp.ts';
 import * as ours from '../../../storage/map/open.ts';
-import { judge, type Recording, record } from '../../sim/crash-points.ts';
+import { judgeState, type Recording } from '../../sim/crash-check.ts';
+import { openerOf, record } from '../../sim/crash-points.ts';
 import type { TraceWrite } from '../../sim/disk.ts';
+import type { Mark } from '../../sim/store-load.ts';
 import {
   entryBytes,
   Flag,
@@ -53,7 +55,7 @@ function logOf({ trace }: Recording): LogEntry[] {
   const entries: LogEntry[] = [];
   const writes = new Map<number, TraceWrite>();
   let acked = -1;
-  for (const event of trace) {
+  for (const { event } of trace) {
     if (event.kind === 'write') writes.set(event.id, event);
     else if (event.kind === 'durable') {
       for (const id of event.ids) {
@@ -62,8 +64,8 @@ function logOf({ trace }: Recording): LogEntry[] {
           entries.push(written(write.block * 4096, Buffer.concat(write.data)));
       }
       entries.push(flush);
-    } else if (event.note.acked !== acked) {
-      acked = event.note.acked;
+    } else if ((event.note as Mark).acked !== acked) {
+      acked = (event.note as Mark).acked;
       entries.push(marked(acked));
     }
   }
@@ -75,8 +77,9 @@ const recording = record(ours, { seed: 5, operations: 200 });
 async function replayed(log: Iterable<LogEntry>) {
   const { history, size, start } = await recording;
   return await replayLog(log, {
-    ...{ size, start, issued: history.issued, seed: 5 },
-    judge: (image, mark, again) => judge(ours, { history, size }, image, mark, again),
+    ...{ size, start: start[0]!, issued: history.issued, seed: 5 },
+    judge: (state, mark, again) =>
+      judgeState(openerOf(ours), { history, size }, [state], mark, again),
   });
 }
 

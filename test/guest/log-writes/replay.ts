@@ -4,15 +4,16 @@
  * else. Between two flush marks a crash may keep each unflushed block or not: some such states are
  * judged as well. Opening writes to a copy of its own; the replay goes on from what was logged.
  */
-import { type Image, Replay } from '../../sim/disk.ts';
+import type { Image, TraceEvent } from '../../sim/disk.ts';
 import { SimRandom } from '../../sim/random.ts';
+import { type DiskState, Replay } from '../../sim/replay.ts';
 import type { Mark } from '../../sim/store-load.ts';
 import { Flag, type LogEntry, pointOf } from './log.ts';
 
 const blockBytes = 4096;
 
 /** Null: nothing is wrong. `again`: what recovery leaves is opened once more. */
-export type Judge = (image: Image, mark: Mark, again: boolean) => Promise<string | null>;
+export type Judge = (state: DiskState, mark: Mark, again: boolean) => Promise<string | null>;
 
 export interface ReplayOptions {
   /** Bytes of the device. */
@@ -84,7 +85,7 @@ class Replayer {
 
   constructor(options: ReplayOptions) {
     this.#options = options;
-    this.#replay = new Replay(options.start ?? new Array(options.size / blockBytes));
+    this.#replay = new Replay([options.start ?? []]);
     this.#random = new SimRandom(options.seed);
   }
 
@@ -104,12 +105,16 @@ class Replayer {
     if (entry.length === 0) return;
     verdict.writes += 1;
     const id = this.#write(entry);
-    if ((entry.flags & Flag.fua) !== 0) this.#replay.step({ kind: 'durable', ids: [id] });
+    if ((entry.flags & Flag.fua) !== 0) this.#happen({ kind: 'durable', ids: [id] });
     else this.#pending.push(id);
   }
 
+  #happen(event: TraceEvent): void {
+    this.#replay.step({ disk: 0, event });
+  }
+
   #settle(): void {
-    this.#replay.step({ kind: 'durable', ids: this.#pending });
+    this.#happen({ kind: 'durable', ids: this.#pending });
     this.#pending = [];
   }
 
@@ -122,7 +127,7 @@ class Replayer {
     for (let at = 0; at < length; at += blockBytes)
       blocks.push(bytes.subarray(at, at + blockBytes));
     this.#ids += 1;
-    this.#replay.step({ kind: 'write', id: this.#ids, block: offset / blockBytes, data: blocks });
+    this.#happen({ kind: 'write', id: this.#ids, block: offset / blockBytes, data: blocks });
     return this.#ids;
   }
 
@@ -141,11 +146,11 @@ class Replayer {
     const { verdict } = this;
     const { judge, issued, seed, twice = 4 } = this.#options;
     const acked = this.#acknowledged!;
-    const image = this.#replay.crash(mode, this.#random);
+    const [state] = this.#replay.crash(mode, this.#random);
     verdict.states += 1;
     const again = verdict.states % twice === 0;
     if (again) verdict.reopened += 1;
-    const wrong = await judge(image, { issued, acked }, again);
+    const wrong = await judge(state!, { issued, acked }, again);
     if (wrong !== null) {
       verdict.violations.push(`seed ${seed}, entry ${verdict.entries}, ${mode}: ${wrong}`);
     }
