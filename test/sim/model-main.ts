@@ -42,7 +42,8 @@ async function main(): Promise<number> {
     const options = { software, seed, most: most!, build: layout, path, replay };
     const { build, counts: more, failure } = await run(options);
     if (failure !== null) {
-      console.log(`${failure}\na difference: npm run model -- --seed ${seed} --each ${most}`);
+      const where = `--seed ${seed} --each ${most} --layout '${build}'`;
+      console.log(`${failure}\na difference: npm run model -- ${where}`);
       return 1;
     }
     for (const [name, count] of Object.entries(more)) counts[name] = (counts[name] ?? 0) + count;
