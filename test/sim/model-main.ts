@@ -1,6 +1,7 @@
 /**
  * `npm run model`: everything that is done to volumes and befalls them, in any order, against a plain model; seed
- * after seed, each on disks of another layout, until so many operations are done. Exit status and last line tell.
+ * after seed, each on disks of another layout, until so many operations are done, or an interrupt ends it with the seed in
+ * hand. Exit status and last line tell.
  */
 import { parseArgs } from 'node:util';
 import { builds, serverSoftware, wideBuilds } from './machine.ts';
@@ -37,8 +38,14 @@ async function main(): Promise<number> {
   const software = await serverSoftware();
   const began = performance.now();
   const counts: Record<string, number> = {};
+  let stopped = false;
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      stopped = true;
+    });
+  }
   let seed = first!;
-  for (; operationsIn(counts) < wanted!; seed += 1) {
+  for (; operationsIn(counts) < wanted! && !stopped; seed += 1) {
     const options = { software, seed, most: most!, build: layout, path, replay };
     const { build, counts: more, failure } = await run(options);
     if (failure !== null) {
@@ -48,6 +55,8 @@ async function main(): Promise<number> {
     }
     for (const [name, count] of Object.entries(more)) counts[name] = (counts[name] ?? 0) + count;
     console.error(`${operationsIn(counts)} operations, seed ${seed} on ${build}`);
+    // A run leaves no turn to the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
   }
   const list = Object.entries(counts).toSorted(([, a], [, b]) => b - a);
   console.log(`seeds ${first} to ${seed - 1}: ${list.map((each) => each.join(' ')).join(', ')}`);
