@@ -48,17 +48,20 @@ export interface SimDiskOptions {
   /** Longest time a call takes; 0: all end in the order in which they were made. */
   readonly slowMs?: number;
   readonly syncDoesNothing?: boolean;
+  readonly name?: string;
 }
 
 interface Pending {
   readonly id: number;
   readonly block: number;
   readonly data: readonly Uint8Array[];
+  /** The same in one piece. */
+  readonly whole: Uint8Array;
   resolved: boolean;
 }
 
 export class SimDisk implements Disk {
-  readonly name = 'simulated';
+  readonly name: string;
   readonly size: number;
   readonly allocatesOnWrite = true;
   readonly #options: SimDiskOptions;
@@ -69,6 +72,7 @@ export class SimDisk implements Disk {
   readonly #latent = new Set<number>();
   #ids = 0;
   #failed = false;
+  #gone = false;
   trace: TraceEvent[] | null = null;
   writes = 0;
   syncs = 0;
@@ -81,6 +85,7 @@ export class SimDisk implements Disk {
 
   constructor(options: SimDiskOptions) {
     assert(options.size % blockBytes === 0);
+    this.name = options.name ?? 'simulated';
     this.size = options.size;
     this.#options = options;
     const image = options.image ?? new Array<Uint8Array | undefined>(options.size / blockBytes);
@@ -93,15 +98,14 @@ export class SimDisk implements Disk {
     this.reads += 1;
     // A failed disk may still be read: who reads checks what it reads.
     await this.#takeTime();
+    if (this.#gone) throw new StorageError('DISK_FAILED', 'the simulated disk is gone');
     const first = offset / blockBytes;
-    for (let index = 0; index < into.length / blockBytes; index += 1) {
-      if (this.#latent.has(first + index)) {
-        throw new StorageError('MEDIUM_ERROR', `block ${first + index} cannot be read`);
-      }
-      const block = this.#seen[first + index];
-      if (block === undefined) into.fill(0, index * blockBytes, (index + 1) * blockBytes);
-      else into.set(block, index * blockBytes);
+    const count = into.length / blockBytes;
+    for (let index = 0; index < count && this.#latent.size > 0; index += 1) {
+      if (!this.#latent.has(first + index)) continue;
+      throw new StorageError('MEDIUM_ERROR', `block ${first + index} cannot be read`);
     }
+    copyBlocks(into, (index) => this.#seen[first + index]);
   }
 
   async write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
@@ -142,6 +146,16 @@ export class SimDisk implements Disk {
     return crashed(this.#stable, this.#pending.values(), mode, this.#options.random);
   }
 
+  /** From now on nothing is read from it or written to it. */
+  lose(): void {
+    this.#gone = true;
+    this.#failed = true;
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
   /** Turn over one bit of what is stored. */
   flip(block: number, bit: number): void {
     for (const image of [this.#seen, this.#stable]) {
@@ -174,7 +188,7 @@ export class SimDisk implements Disk {
       assert(apart, 'two writes to one place at once');
     }
     this.#ids += 1;
-    const pending: Pending = { id: this.#ids, block, data: blocks, resolved: false };
+    const pending: Pending = { id: this.#ids, block, data: blocks, whole, resolved: false };
     this.#pending.set(pending.id, pending);
     this.trace?.push({ kind: 'write', id: pending.id, block, data: blocks });
     return pending;
@@ -190,13 +204,12 @@ export class SimDisk implements Disk {
     this.trace?.push({ kind: 'durable', ids: writes.map((write) => write.id) });
   }
 
-  #untouched(data: readonly Uint8Array[], pending: Pending): void {
+  #untouched(data: readonly Uint8Array[], { whole }: Pending): void {
     let at = 0;
     for (const part of data) {
-      for (let from = 0; from < part.length; from += blockBytes, at += 1) {
-        const now = part.subarray(from, from + blockBytes);
-        assert(Buffer.compare(now, pending.data[at]!) === 0, 'a buffer changed under the disk');
-      }
+      const same = Buffer.compare(part, whole.subarray(at, at + part.length)) === 0;
+      assert(same, 'a buffer changed under the disk');
+      at += part.length;
     }
   }
 
@@ -221,6 +234,21 @@ export class SimDisk implements Disk {
   }
 }
 
+/** Fill `into` with the blocks of these numbers, from 0 on; zeros where there is none. */
+export function copyBlocks(into: Uint8Array, at: (index: number) => Uint8Array | undefined): void {
+  const count = into.length / blockBytes;
+  for (let index = 0; index < count; index += 1) {
+    const block = at(index);
+    if (block !== undefined) {
+      into.set(block, index * blockBytes);
+      continue;
+    }
+    const from = index;
+    while (index + 1 < count && at(index + 1) === undefined) index += 1;
+    into.fill(0, from * blockBytes, (index + 1) * blockBytes);
+  }
+}
+
 /** `stable` with what happened to the writes that were not. */
 function crashed(
   stable: Image,
@@ -238,36 +266,4 @@ function crashed(
     });
   }
   return image;
-}
-
-/** Walks through a trace and says what the disk may hold at each point. */
-export class Replay {
-  readonly #stable: Image;
-  readonly #pending = new Map<number, TraceWrite>();
-
-  constructor(image: Image) {
-    this.#stable = image.slice();
-  }
-
-  get pending(): number {
-    return this.#pending.size;
-  }
-
-  step(event: TraceEvent): void {
-    if (event.kind === 'write') this.#pending.set(event.id, event);
-    if (event.kind !== 'durable') return;
-    for (const id of event.ids) {
-      const write = this.#pending.get(id);
-      // Under way when the trace began: the image that it begins with has it.
-      if (write === undefined) continue;
-      this.#pending.delete(id);
-      write.data.forEach((block, index) => {
-        this.#stable[write.block + index] = block;
-      });
-    }
-  }
-
-  crash(mode: CrashMode, random: SimRandom): Image {
-    return crashed(this.#stable, this.#pending.values(), mode, random);
-  }
 }

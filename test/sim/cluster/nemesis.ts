@@ -9,6 +9,7 @@ export type FaultKind =
   | 'crashGateway'
   | 'cut'
   | 'cutOneWay'
+  | 'crashBehindCut'
   | 'loss'
   | 'doubled'
   | 'slow'
@@ -21,7 +22,18 @@ export type FaultKind =
 const kinds: readonly FaultKind[] = [
   ...(['crash', 'crash', 'crash', 'powerLoss', 'powerLoss', 'freeze', 'freeze'] as const),
   ...(['freezeGateway', 'freezeGateway', 'freezeGateway', 'crashGateway'] as const),
-  ...(['cut', 'cut', 'cutOneWay', 'cutOneWay', 'loss', 'doubled', 'slow', 'slow'] as const),
+  ...([
+    'cut',
+    'cut',
+    'cutOneWay',
+    'cutOneWay',
+    'crashBehindCut',
+    'crashBehindCut',
+    'loss',
+    'doubled',
+    'slow',
+    'slow',
+  ] as const),
   ...(['directoryAway', 'directoryAwayForAll', 'directoryLost', 'disksLost'] as const),
 ];
 
@@ -103,6 +115,8 @@ export class Nemesis {
         network.cut(other, server.name);
         network.cut(server.name, other);
         return later(() => network.heal());
+      case 'crashBehindCut':
+        return this.#crashBehindCut(server);
       case 'cutOneWay':
         if (random.below(2) === 0) network.cut(other, server.name);
         else network.cut(server.name, other);
@@ -136,10 +150,21 @@ export class Nemesis {
     }
   }
 
-  #crash(strike: () => void, server: Cluster['servers'][number]): boolean {
+  /** A server restarts soon, and cannot talk to the others, who go on serving what they may. */
+  #crashBehindCut(server: Cluster['servers'][number]): boolean {
+    const { servers, network, world, random } = this.#cluster;
+    for (const { name } of servers) {
+      network.cut(name, server.name);
+      network.cut(server.name, name);
+    }
+    world.after(2000 + random.below(6000), () => network.heal());
+    return this.#crash(() => this.#cluster.crash(server), server, random.below(300));
+  }
+
+  #crash(strike: () => void, server: Cluster['servers'][number], awayMs = this.#span()): boolean {
     if (!server.node.alive) return false;
     strike();
-    this.#cluster.world.after(this.#span(), () => {
+    this.#cluster.world.after(awayMs, () => {
       if (!server.node.alive) this.#cluster.restart(server);
     });
     return true;
