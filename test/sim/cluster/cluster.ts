@@ -31,7 +31,7 @@ export interface ClusterSoftware {
 }
 
 const blocksPerChunk = 4;
-const chunks = 16;
+const chunks = 32;
 
 interface Server {
   readonly name: string;

@@ -104,7 +104,14 @@ export class Host {
     if (outcome === 'good') return;
     if (outcome === null) this.lost += 1;
     else this.busy += 1;
+    this.#failed();
+  }
+
+  /** The other path, and often work elsewhere, so that what was half done stays as it is. */
+  #failed(): void {
+    const { random, histories } = this.#hosts;
     this.#path += 1;
+    if (random.below(4) > 0) this.#window = random.below(histories.length);
   }
 
   async #read(block: number, count: number): Promise<void> {
@@ -116,7 +123,7 @@ export class Host {
     this.done += 1;
     if (data === null) {
       this.lost += 1;
-      this.#path += 1;
+      this.#failed();
       return;
     }
     this.saw(block, data, start);

@@ -7,6 +7,7 @@ export type FaultKind =
   | 'freeze'
   | 'freezeGateway'
   | 'crashGateway'
+  | 'crashWithGateways'
   | 'cut'
   | 'cutOneWay'
   | 'crashBehindCut'
@@ -22,6 +23,7 @@ export type FaultKind =
 const kinds: readonly FaultKind[] = [
   ...(['crash', 'crash', 'crash', 'powerLoss', 'powerLoss', 'freeze', 'freeze'] as const),
   ...(['freezeGateway', 'freezeGateway', 'freezeGateway', 'crashGateway'] as const),
+  ...(['crashWithGateways', 'crashWithGateways', 'crashWithGateways'] as const),
   ...([
     'cut',
     'cut',
@@ -111,6 +113,12 @@ export class Nemesis {
       case 'crashGateway':
         this.#cluster.crashGateway(random.below(gateways.length));
         return true;
+      case 'crashWithGateways':
+        // Nobody is left to send again what was half done.
+        for (const index of gateways.keys()) this.#cluster.crashGateway(index);
+        if (random.below(3) > 0) return this.#crash(() => this.#cluster.crash(server), server);
+        for (const each of servers) this.#crash(() => this.#cluster.crash(each), each);
+        return true;
       case 'cut':
         network.cut(other, server.name);
         network.cut(server.name, other);
@@ -152,12 +160,18 @@ export class Nemesis {
 
   /** A server restarts soon, and cannot talk to the others, who go on serving what they may. */
   #crashBehindCut(server: Cluster['servers'][number]): boolean {
-    const { servers, network, world, random } = this.#cluster;
+    const { servers, network, global, world, random } = this.#cluster;
+    // Sometimes they do not hear of it from the Directory either.
+    const deaf = random.below(2) === 0;
     for (const { name } of servers) {
       network.cut(name, server.name);
       network.cut(server.name, name);
+      if (deaf && name !== server.name) global.cut(name);
     }
-    world.after(2000 + random.below(6000), () => network.heal());
+    world.after(2000 + random.below(6000), () => {
+      network.heal();
+      global.heal();
+    });
     return this.#crash(() => this.#cluster.crash(server), server, random.below(300));
   }
 
