@@ -7,10 +7,15 @@ import { SeededRandom } from '#test/kit/random.ts';
 import { SimClock } from './clock.ts';
 import { SimDirectory } from './directory.ts';
 
-/** Lets events fire for as long as the process has something else to do. */
+let ended = false;
+test.after.always(() => {
+  ended = true;
+});
+
+/** Lets events fire as long as there are tests. */
 function run(clock: SimClock): void {
   clock.step();
-  setImmediate(() => run(clock)).unref();
+  if (!ended) setImmediate(() => run(clock));
 }
 
 const make: Make = async (): Promise<Subject> => {
