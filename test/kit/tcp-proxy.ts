@@ -1,6 +1,7 @@
 /**
  * A network between two programs on loopback that can be cut as networks are: what is under way
- * stays where it is, nobody is told, and it goes on when the network is whole again.
+ * stays where it is, nobody is told, and it goes on when the network is whole again. Who leaves
+ * meanwhile leaves unheard: to the other side the connection still stands.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -8,6 +9,7 @@ interface Link {
   readonly from: string;
   readonly near: Socket;
   readonly far: Socket;
+  wasCut: boolean;
 }
 
 export class TcpProxy {
@@ -22,7 +24,7 @@ export class TcpProxy {
   constructor(target: number, whoIs: (port: number) => Promise<string> = async () => '') {
     this.#target = target;
     this.#whoIs = whoIs;
-    this.#server = createServer({ pauseOnConnect: true }, (near) => this.#accept(near));
+    this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (near) => this.#accept(near));
   }
 
   listen(): Promise<number> {
@@ -50,11 +52,11 @@ export class TcpProxy {
 
   /** The connections there are now say nothing any more, new ones work: half open. */
   silence(): void {
-    for (const { near, far } of this.#links) {
-      near.pause();
-      far.pause();
+    for (const link of this.#links) {
+      link.wasCut = true;
+      link.near.pause();
+      link.far.pause();
     }
-    this.#links.clear();
   }
 
   close(): void {
@@ -77,28 +79,32 @@ export class TcpProxy {
       return;
     }
     void this.#whoIs(near.remotePort ?? 0).then((from) => {
-      const far = connect({ host: '127.0.0.1', port: this.#target });
-      const link = { from, near, far };
+      const far = connect({ host: '127.0.0.1', port: this.#target, allowHalfOpen: true });
+      const link: Link = { from, near, far, wasCut: false };
       this.#links.add(link);
       for (const [one, other] of [
         [near, far],
         [far, near],
       ] as const) {
         one.on('data', (piece) => other.write(piece));
-        one.on('end', () => other.end());
-        one.on('error', () => other.destroy());
+        one.on('error', () => {});
+        one.on('end', () => {
+          if (!link.wasCut) other.end();
+        });
         one.on('close', () => {
-          other.destroySoon();
-          this.#links.delete(link);
+          if (!link.wasCut) other.destroySoon();
+          if (other.destroyed) this.#links.delete(link);
         });
       }
       this.#apply(link);
     });
   }
 
-  #apply({ from, near, far }: Link): void {
-    for (const socket of [near, far]) {
-      if (this.#cut(from)) socket.pause();
+  #apply(link: Link): void {
+    const cut = this.#cut(link.from);
+    if (cut) link.wasCut = true;
+    for (const socket of [link.near, link.far]) {
+      if (cut) socket.pause();
       else socket.resume();
     }
   }

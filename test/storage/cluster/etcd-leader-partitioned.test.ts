@@ -6,6 +6,7 @@ import test from 'ava';
 import { StorageError } from '#storage/base/errors.ts';
 import { openEtcd } from '#storage/cluster/etcd.ts';
 import { limits } from '#storage/cluster/limits.ts';
+import { answered } from '#test/kit/directory-contract-faults.ts';
 import { hurried, underLoad, withCluster } from '#test/kit/etcd-load.ts';
 
 test('the leader is partitioned during commits', async (t) => {
@@ -16,7 +17,7 @@ test('the leader is partitioned during commits', async (t) => {
       const behind = await openEtcd({
         ...options,
         endpoints: [`https://127.0.0.1:${leader.clientPort}`],
-        clock: hurried(4),
+        clock: hurried(8),
       });
       await directory.commit([], [{ key: 'value', value: Buffer.from('old') }]);
       cluster.isolate(leader);
@@ -30,8 +31,8 @@ test('the leader is partitioned during commits', async (t) => {
       cluster.heal();
       await cluster.healthy();
       // What is read back now is final.
-      const found = await behind.get('lost');
-      t.is(Buffer.from((await behind.get('value'))!.value).toString(), 'new');
+      const found = await answered(() => behind.get('lost'));
+      t.is(Buffer.from((await answered(() => behind.get('value')))!.value).toString(), 'new');
       await new Promise((resolve) => setTimeout(resolve, limits.etcdAttemptMs));
       t.deepEqual(await directory.get('lost'), found);
       await behind.close();
