@@ -23,16 +23,19 @@ import {
 export function directoryContract(test: Declare, make: Make): void {
   const promise = promising(test, make);
 
-  promise('what was committed is read, with the revision that wrote it', async (t, { directory }) => {
-    t.is(await directory.get('a'), null);
-    const first = await directory.commit([], [set('a', '1'), set('b', '2')]);
-    const second = await directory.commit([], [set('b', '3')]);
-    t.true(second > first);
-    t.true(directory.seen().revision >= second);
-    t.is((await directory.get('a'))?.modified, first);
-    t.is((await directory.get('b'))?.modified, second);
-    t.deepEqual(await listed(directory, ''), ['a=1', 'b=3']);
-  });
+  promise(
+    'what was committed is read, with the revision that wrote it',
+    async (t, { directory }) => {
+      t.is(await directory.get('a'), null);
+      const first = await directory.commit([], [set('a', '1'), set('b', '2')]);
+      const second = await directory.commit([], [set('b', '3')]);
+      t.true(second > first);
+      t.true(directory.seen().revision >= second);
+      t.is((await directory.get('a'))?.modified, first);
+      t.is((await directory.get('b'))?.modified, second);
+      t.deepEqual(await listed(directory, ''), ['a=1', 'b=3']);
+    },
+  );
 
   promise('a comparison that does not hold changes nothing', async (t, { directory }) => {
     const first = await directory.commit([], [set('a', '1')]);

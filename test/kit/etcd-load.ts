@@ -4,8 +4,8 @@ import { type Clock, realClock } from '#storage/base/clock.ts';
 import { type EtcdDirectory, openEtcd } from '#storage/cluster/etcd.ts';
 import { madeOnce, makeOnce } from './directory-contract-faults.ts';
 import { inOrder, Mirror, until } from './directory-subject.ts';
-import { EtcdCluster } from './etcd.ts';
 import type { Release } from './etcd.ts';
+import { EtcdCluster } from './etcd.ts';
 
 /** Time that passes `factor` times as fast, for what waits for long silences. */
 export const hurried = (factor: number): Clock => ({

@@ -166,7 +166,8 @@ export class EtcdCluster {
   async healthy(members: readonly Member[] = this.members): Promise<void> {
     await until('a healthy etcd cluster', startMs, async () => {
       for (const { name, process } of members) {
-        if (process === null) throw new Error(`${name} of etcd has ended:\n${await this.log(name)}`);
+        if (process === null)
+          throw new Error(`${name} of etcd has ended:\n${await this.log(name)}`);
       }
       try {
         for (const member of members) await this.ctl(['endpoint', 'health'], member);

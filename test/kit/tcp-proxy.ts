@@ -24,7 +24,9 @@ export class TcpProxy {
   constructor(target: number, whoIs: (port: number) => Promise<string> = async () => '') {
     this.#target = target;
     this.#whoIs = whoIs;
-    this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (near) => this.#accept(near));
+    this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (near) =>
+      this.#accept(near),
+    );
   }
 
   listen(): Promise<number> {

@@ -49,16 +49,21 @@ export class Endpoints {
   }
 
   /**
-   * Until one answers; only for what may be done twice. `verify` throws Malformed. BUSY, or what
-   * `once` rejects with.
+   * Until one answers; only for what may be done twice. `verify` throws Malformed. BUSY, or where
+   * nothing was done as `once`; AnswerTooLarge where the caller can ask for less.
    */
-  async ask(txn: Txn, verify: (answer: TxnAnswer) => void = () => {}): Promise<Answered> {
+  async ask(
+    txn: Txn,
+    verify: (answer: TxnAnswer) => void = () => {},
+    canAskLess = false,
+  ): Promise<Answered> {
     const end = this.#clock.now() + limits.etcdRequestMs;
     for (;;) {
       try {
         return await this.once(txn, verify);
       } catch (error) {
-        if (!(error instanceof RequestFailed) || error instanceof AnswerTooLarge) throw error;
+        if (!(error instanceof RequestFailed)) throw error;
+        if (canAskLess && error instanceof AnswerTooLarge) throw error;
         await this.rest(end, error);
       }
     }
@@ -78,9 +83,7 @@ export class Endpoints {
       return { answer, endpoint };
     } catch (error) {
       const failure = error instanceof Malformed ? new RequestFailed(error.message, true) : error;
-      if (failure instanceof RequestFailed && !(failure instanceof AnswerTooLarge)) {
-        this.#leave(endpoint);
-      }
+      if (failure instanceof RequestFailed) this.#leave(endpoint);
       throw failure;
     }
   }

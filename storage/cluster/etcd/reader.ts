@@ -118,8 +118,8 @@ export class Reader {
     for (let from = prefix; ; ) {
       const page = ops.page({ prefix, from, limit, revision, keysOnly });
       const verify = (range: Range): void => checkPage(range, prefix, from);
-      const read = await this.#read(page, verify).catch((error: unknown) => {
-        if (!(error instanceof AnswerTooLarge) || limit === 1) throw busyWhenTooLarge(error);
+      const read = await this.#read(page, verify, limit > 1).catch((error: unknown) => {
+        if (!(error instanceof AnswerTooLarge)) throw error;
         limit = Math.ceil(limit / 4);
         return null;
       });
@@ -141,12 +141,15 @@ export class Reader {
   async #read(
     question: Op,
     verify: (range: Range) => void,
+    canAskLess = false,
   ): Promise<{ readonly range: Range; readonly revision: Revision; readonly endpoint: URL }> {
     this.#standing.check();
     const floor = this.#standing.revision;
     const txn = withRecord(this.#keys, [question]);
-    const { answer, endpoint } = await this.#endpoints.ask(txn, (answer) =>
-      verify(rangeOf(answer)),
+    const { answer, endpoint } = await this.#endpoints.ask(
+      txn,
+      (answer) => verify(rangeOf(answer)),
+      canAskLess,
     );
     this.#standing.saw(answer.revision, floor);
     this.#standing.sawRecord(answer.ranges[0]);
@@ -173,8 +176,3 @@ function checkPage({ kvs, more }: Range, prefix: string, from: string): void {
   }
   if (more && earlier === null) throw new Malformed('an empty page before the end');
 }
-
-const busyWhenTooLarge = (error: unknown): unknown =>
-  error instanceof AnswerTooLarge
-    ? new StorageError('BUSY', `etcd gave ${error.message}`, { cause: error })
-    : error;
