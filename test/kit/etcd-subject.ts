@@ -1,6 +1,7 @@
 /** What the contract is tried on in etcd: a prefix of its own in one cluster for all promises. */
 import { openEtcd } from '#storage/cluster/etcd.ts';
-import type { Subject } from './directory-subject.ts';
+import { limits } from '#storage/cluster/limits.ts';
+import { type Declare, Mirror, promising, type Subject, until } from './directory-subject.ts';
 import type { EtcdCluster } from './etcd.ts';
 import { SeededRandom } from './random.ts';
 
@@ -30,4 +31,24 @@ function disturb(cluster: EtcdCluster): () => void {
     clearInterval(timer);
     for (const { clients } of cluster.members) clients.refuse(false);
   };
+}
+
+/** What etcd's own bounds make hard: lists and watches of far more than one answer may hold. */
+export function etcdBoundsContract(test: Declare, make: () => Promise<Subject>): void {
+  promising(test, make)('a list larger than any answer is whole', async (t, subject) => {
+    const { directory, other } = subject;
+    const mirror = await Mirror.of(other!);
+    const count = Math.ceil(limits.etcdAnswerBytes / limits.valueBytes) + 1;
+    for (let i = 0; i < count; i++) {
+      const value = new Uint8Array(limits.valueBytes).fill(i);
+      await directory.commit([], [{ key: `k${i}`, value }]);
+    }
+    const { entries } = await directory.list('');
+    t.is(entries.length, count);
+    for (const { key, value } of entries) {
+      t.is(value.length, limits.valueBytes);
+      t.is(value.at(-1), Number(key.slice(1)));
+    }
+    await until(() => mirror.heard.length === count);
+  });
 }

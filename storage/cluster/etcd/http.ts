@@ -88,7 +88,9 @@ export class EtcdHttp {
         });
       });
       response.on('error', (error) => fail(error.message));
-      response.on('close', () => fail('the answer was cut off'));
+      response.on('close', () => {
+        if (!response.complete) fail('the answer was cut off');
+      });
     });
     const failWith = (error: RequestFailed): void => {
       reject(error);

@@ -132,6 +132,7 @@ export class Reader {
       if (bytes > limits.etcdListBytes) {
         throw new StorageError('CORRUPT', `a list of more than ${limits.etcdListBytes} bytes`);
       }
+      limit = Math.min(2 * limit, limits.etcdPageKeys);
       if (!read.range.more) return { revision, entries: kvs.map((kv) => this.#entry(kv)) };
       // The first key after the last one.
       from = `${kvs.at(-1)!.key}\0`;

@@ -3,7 +3,7 @@ import test from 'ava';
 import { directoryContract } from '#test/kit/directory-contract.ts';
 import { directoryFaultsContract } from '#test/kit/directory-contract-faults.ts';
 import { EtcdCluster } from '#test/kit/etcd.ts';
-import { etcdSubject } from '#test/kit/etcd-subject.ts';
+import { etcdBoundsContract, etcdSubject } from '#test/kit/etcd-subject.ts';
 
 let cluster: EtcdCluster;
 test.before(async () => {
@@ -15,3 +15,4 @@ const make = () => etcdSubject(cluster);
 // Compacting is for a whole cluster, and so is losing answers: one promise at a time.
 directoryContract(test.serial, make);
 directoryFaultsContract(test.serial, make);
+etcdBoundsContract(test.serial, make);
