@@ -64,7 +64,8 @@ export interface Directory {
   list(prefix: string): Promise<Snapshot>;
   /**
    * All or nothing, durable when it resolves; at most `limits.transactionSteps` comparisons and as
-   * many mutations, which have `limits.transactionBytes` at most (embedded: what it has room for). Those that overlap take effect in any order.
+   * many mutations, which have `limits.transactionBytes` at most (embedded: what it has room for).
+   * Those that overlap take effect in any order.
    * Rejects with
    * - CONFLICT: a comparison does not hold; INVALID; NO_SPACE; BUSY: it did not and will not take effect;
    * - UNKNOWN_OUTCOME: it cannot be told whether it took effect. The caller then reads back by a key
