@@ -122,6 +122,24 @@ export function directoryFaultsContract(test: Declare, make: Make): void {
     if (other !== null) await madeOnce(t, other, keys);
   });
 
+  promise('a watch has no gap, whatever becomes of connections', async (t, subject) => {
+    const { directory } = subject;
+    const mirror = await Mirror.of(directory);
+    const keys = Array.from({ length: 60 }, (_, i) => `k/${i}`);
+    const calm = subject.disturb();
+    try {
+      for (const key of keys) await makeOnce(subject.other ?? directory, key);
+    } finally {
+      calm();
+    }
+    await until(() => mirror.heard.length >= 2 * keys.length);
+    t.deepEqual(
+      mirror.heard.filter(({ key }) => key !== 'count').map(({ key }) => key),
+      keys,
+    );
+    t.true(inOrder(mirror.heard));
+  });
+
   promise('what one client committed another one reads and hears', async (t, subject) => {
     const { directory } = subject;
     const other = subject.other ?? directory;
