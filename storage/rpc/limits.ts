@@ -8,8 +8,15 @@ export const limits = {
   rpcHighWaterBytes: 1024 * 1024,
   /** Queued for a peer whose senders did not stop: the channel dies. */
   rpcBufferedBytes: 16 * 1024 * 1024,
+  /** Messages up to this size are gathered into one write; above, a copy costs more than a write. */
+  rpcGatherBytes: 16 * 1024,
+  /** What gathers: some ten writes of 4 KiB. */
+  rpcSlabBytes: 64 * 1024,
   /** Accepted channels of one listener: far above the servers of a cluster, small in memory. */
   rpcChannels: 256,
+  /** Connections that have not proved who they are, together and from one address: a handshake takes milliseconds. */
+  rpcStrangers: 64,
+  rpcStrangersOfOneAddress: 8,
   /** As long as TCP needs for three attempts on a network that loses packets. */
   rpcConnectMs: 5000,
   /** What is queued at an orderly end goes out within this time, or not at all. */
@@ -17,4 +24,5 @@ export const limits = {
 } as const;
 
 assert(limits.rpcHighWaterBytes + limits.rpcMessageBytes < limits.rpcBufferedBytes);
+assert(limits.rpcGatherBytes < limits.rpcSlabBytes);
 assert(limits.rpcMessageBytes < 2 ** 32);
