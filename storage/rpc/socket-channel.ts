@@ -57,8 +57,7 @@ export class SocketChannel implements Channel {
     const bytes = head.length + payload.length;
     checkLength(bytes);
     if (this.#ended) return false;
-    const queued = this.#socket.writableLength + this.#to - this.#from + bytes;
-    if (queued > limits.rpcBufferedBytes) {
+    if (this.#queued() + bytes > limits.rpcBufferedBytes) {
       const bound = limits.rpcBufferedBytes;
       this.#end(new StorageError('BUSY', `${this.peer} is too slow: ${bound} bytes are queued`));
       return false;
@@ -72,10 +71,15 @@ export class SocketChannel implements Channel {
       this.#flushSoon();
     } else {
       this.#flush();
-      this.#socket.write(payload);
+      if (payload.length > 0) this.#socket.write(payload);
     }
-    this.#slow = queued > limits.rpcHighWaterBytes;
+    // After the write, which may have taken everything at once; then there is no 'drain'.
+    this.#slow = this.#socket.writableLength > limits.rpcHighWaterBytes;
     return !this.#slow;
+  }
+
+  #queued(): number {
+    return this.#socket.writableLength + this.#to - this.#from;
   }
 
   close(reason?: Error): void {

@@ -1,0 +1,191 @@
+/** Cursors over bytes for the codecs of messages: little-endian, every access within bounds. */
+import { StorageError } from '../base/errors.ts';
+
+const corrupt = (what: string): StorageError => new StorageError('CORRUPT', what);
+const invalid = (what: string): StorageError => new StorageError('INVALID', what);
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Reads what a stranger wrote. Everything throws CORRUPT beyond the end or outside its bounds. */
+export class Reader {
+  /** The protocol's version that both sides speak: which fields there are. */
+  readonly version: number;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, version: number) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.version = version;
+  }
+
+  /** Where `count` bytes begin; the cursor goes behind them. */
+  #take(count: number): number {
+    const at = this.#at;
+    if (at + count > this.#bytes.length) throw corrupt('cut short');
+    this.#at = at + count;
+    return at;
+  }
+
+  u8(): number {
+    return this.#bytes[this.#take(1)]!;
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#take(8), true);
+  }
+
+  /** Eight bytes, at most 2^53 - 1. */
+  safe(): number {
+    const at = this.#take(8);
+    const high = this.#view.getUint32(at + 4, true);
+    if (high >= 2 ** 21) throw corrupt('a number above 2^53');
+    return high * 2 ** 32 + this.#view.getUint32(at, true);
+  }
+
+  bool(): boolean {
+    const value = this.u8();
+    if (value > 1) throw corrupt(`${value} is neither yes nor no`);
+    return value === 1;
+  }
+
+  /** A count or length that says how much follows, at most `max`. */
+  count(max: number): number {
+    const count = this.u32();
+    if (count > max) throw corrupt(`${count} of something of which ${max} are allowed`);
+    return count;
+  }
+
+  /** A view, not a copy. */
+  bytes(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  text(maxBytes: number): string {
+    const length = this.count(maxBytes);
+    const at = this.#take(length);
+    let text = '';
+    // Names are short and ASCII: cheaper than a decoder.
+    for (let index = 0; index < length && length <= 64; index += 1) {
+      const code = this.#bytes[at + index]!;
+      if (code >= 0x80) return this.#decoded(at, length);
+      text += String.fromCharCode(code);
+    }
+    return length <= 64 ? text : this.#decoded(at, length);
+  }
+
+  #decoded(at: number, length: number): string {
+    try {
+      return utf8.decode(this.#bytes.subarray(at, at + length));
+    } catch {
+      throw corrupt('text that is not UTF-8');
+    }
+  }
+
+  /** Nothing may be left. */
+  end(): void {
+    const left = this.#bytes.length - this.#at;
+    if (left > 0) throw corrupt(`${left} bytes too many`);
+  }
+}
+
+/** Writes into a buffer of its own that grows up to `maxBytes`. Everything throws INVALID beyond. */
+export class Writer {
+  version = 0;
+  readonly #maxBytes: number;
+  #bytes: Buffer;
+  #view: DataView;
+  #at = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#bytes = Buffer.alloc(Math.min(maxBytes, 1024));
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+  }
+
+  /** Begin again, leaving `from` bytes at the front to whoever fills them. */
+  reset(from: number, version: number): void {
+    this.#at = from;
+    this.version = version;
+  }
+
+  /** What was written since `reset`, the bytes at the front included; valid until the next one. */
+  written(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  #take(count: number): number {
+    const at = this.#at;
+    if (at + count > this.#bytes.length) this.#grow(at + count);
+    this.#at = at + count;
+    return at;
+  }
+
+  #grow(needed: number): void {
+    if (needed > this.#maxBytes)
+      throw invalid(`more than ${this.#maxBytes} bytes beside the payload`);
+    const bytes = Buffer.alloc(Math.min(this.#maxBytes, Math.max(needed, this.#bytes.length * 2)));
+    this.#bytes.copy(bytes);
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  u8(value: number): void {
+    this.#bytes[this.#take(1)] = whole(value, 0xff);
+  }
+
+  u16(value: number): void {
+    this.#view.setUint16(this.#take(2), whole(value, 0xffff), true);
+  }
+
+  u32(value: number): void {
+    this.#view.setUint32(this.#take(4), whole(value, 0xffff_ffff), true);
+  }
+
+  u64(value: bigint): void {
+    if (value < 0n || value >= 1n << 64n) throw invalid(`${value} is not in 64 bits`);
+    this.#view.setBigUint64(this.#take(8), value, true);
+  }
+
+  safe(value: number): void {
+    whole(value, Number.MAX_SAFE_INTEGER);
+    const at = this.#take(8);
+    this.#view.setUint32(at, value % 2 ** 32, true);
+    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+  }
+
+  bool(value: boolean): void {
+    this.u8(value ? 1 : 0);
+  }
+
+  count(value: number, max: number): void {
+    if (value > max) throw invalid(`${value} of something of which ${max} are allowed`);
+    this.u32(value);
+  }
+
+  bytes(value: Uint8Array): void {
+    this.#bytes.set(value, this.#take(value.length));
+  }
+
+  text(value: string, maxBytes: number): void {
+    const length = Buffer.byteLength(value);
+    if (!value.isWellFormed()) throw invalid('text that is not Unicode');
+    this.count(length, maxBytes);
+    const at = this.#take(length);
+    this.#bytes.write(value, at, length);
+  }
+}
+
+function whole(value: number, max: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value;
+  throw invalid(`${value} is not a whole number up to ${max}`);
+}
