@@ -91,7 +91,7 @@ export const since = <T>(version: number, of: Codec<T>, without: T): Codec<T> =>
 });
 
 /** Fields in the order in which they are named: new ones go to the end, with `since`. */
-export function record<F extends Record<string, Codec<never>>>(
+export function record<F extends Record<string, Codec<unknown>>>(
   fields: F,
 ): Codec<{ readonly [K in keyof F]: Value<F[K]> }> {
   const named = Object.entries(fields) as unknown as [string, Codec<unknown>][];
