@@ -39,6 +39,7 @@ export class SimNetwork {
   readonly #cuts = new Set<string>();
   readonly #delays = new Map<string, number>();
   readonly #ends = new Set<End>();
+  #numbers = 0;
 
   constructor(clock: SimClock, random: SimRandom, options: Partial<NetworkOptions> = {}) {
     this.clock = clock;
@@ -77,6 +78,18 @@ export class SimNetwork {
     }
   }
 
+  /** One end dies, and what it sends to say so meets whatever is in its way. */
+  loseEnd(one: string, other: string): void {
+    for (const end of [...this.#ends]) {
+      if (end.node.name === one && end.peer === other) end.close(new StorageError('BUSY', 'lost'));
+    }
+  }
+
+  /** Connections that have an end which believes in them. */
+  get connections(): number {
+    return new Set([...this.#ends].map((end) => end.connection)).size;
+  }
+
   freeze(name: string, clockToo = false): void {
     this.#nodes.get(name)!.clock.freeze(clockToo);
   }
@@ -104,8 +117,10 @@ export class SimNetwork {
     return low + (high - low) * chance + (this.#delays.get(way(from, to)) ?? 0);
   }
 
-  join(end: End): void {
+  join(end: End): number {
     this.#ends.add(end);
+    this.#numbers += 1;
+    return this.#numbers;
   }
 
   leave(end: End): void {
@@ -185,6 +200,7 @@ class Node implements Transport {
 class End implements Channel {
   readonly node: Node;
   readonly peer: string;
+  readonly number: number;
   #other: End | null = null;
   #listener: ChannelListener | null = null;
   /** Sent and not yet at the other end, in order; null: the end of the stream. */
@@ -203,7 +219,14 @@ class End implements Channel {
   constructor(node: Node, peer: string) {
     this.node = node;
     this.peer = peer;
-    node.network.join(this);
+    this.number = node.network.join(this);
+  }
+
+  /** The same for both ends. */
+  get connection(): string {
+    return this.number < this.#other!.number
+      ? `${this.number} ${this.#other!.number}`
+      : `${this.#other!.number} ${this.number}`;
   }
 
   pair(other: End): void {
@@ -251,6 +274,7 @@ class End implements Channel {
   /** A reset is on its way here; a cut swallows it, and then this end must find out by itself. */
   resetSoon(): void {
     const { network } = this.node;
+    if (network.isCut(this.peer, this.node.name)) return;
     network.clock.after(network.latency(this.peer, this.node.name), () => {
       if (network.isCut(this.peer, this.node.name)) return;
       this.node.clock.run(() => this.#die(new StorageError('BUSY', 'connection reset')));
@@ -282,6 +306,7 @@ class End implements Channel {
       this.#sent.shift();
       this.#stalledAt = network.clock.now();
       this.#arrived += first.message?.length ?? 1;
+      if (this.#ended && this.#sent.length === 0) network.leave(this);
       other.#arrives(first.message);
       this.#acknowledge();
       this.#move();
