@@ -109,7 +109,8 @@ export async function issue({ clock, random }: Made, about: Issue): Promise<stri
 
 /** A request that its asker's key has signed. INVALID. */
 async function requested(pem: string): Promise<x509.Pkcs10CertificateRequest> {
-  if (pem.length > limits.requestBytes) throw new StorageError('INVALID', 'the request is too long');
+  if (pem.length > limits.requestBytes)
+    throw new StorageError('INVALID', 'the request is too long');
   let request: x509.Pkcs10CertificateRequest;
   let signed = false;
   try {

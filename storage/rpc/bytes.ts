@@ -123,6 +123,7 @@ export class Writer {
     return this.#bytes.subarray(0, this.#at);
   }
 
+  /** Where `count` bytes go; call it first, since it may put another buffer in place of the old one. */
   #take(count: number): number {
     const at = this.#at;
     if (at + count > this.#bytes.length) this.#grow(at + count);
@@ -140,20 +141,24 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.#bytes[this.#take(1)] = whole(value, 0xff);
+    const at = this.#take(1);
+    this.#bytes[at] = whole(value, 0xff);
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#take(2), whole(value, 0xffff), true);
+    const at = this.#take(2);
+    this.#view.setUint16(at, whole(value, 0xffff), true);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#take(4), whole(value, 0xffff_ffff), true);
+    const at = this.#take(4);
+    this.#view.setUint32(at, whole(value, 0xffff_ffff), true);
   }
 
   u64(value: bigint): void {
     if (value < 0n || value >= 1n << 64n) throw invalid(`${value} is not in 64 bits`);
-    this.#view.setBigUint64(this.#take(8), value, true);
+    const at = this.#take(8);
+    this.#view.setBigUint64(at, value, true);
   }
 
   safe(value: number): void {
@@ -173,7 +178,8 @@ export class Writer {
   }
 
   bytes(value: Uint8Array): void {
-    this.#bytes.set(value, this.#take(value.length));
+    const at = this.#take(value.length);
+    this.#bytes.set(value, at);
   }
 
   text(value: string, maxBytes: number): void {

@@ -6,11 +6,11 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
+import { Reader } from './bytes.ts';
 import { type Envelope, Type } from './envelope.ts';
 import { RpcError, type RpcReason, readFailure } from './failure.ts';
 import type { Kind } from './kind.ts';
 import { limits } from './limits.ts';
-import { Reader } from './bytes.ts';
 
 export interface Reply<A> {
   readonly body: A;
@@ -179,7 +179,10 @@ export class Calls implements Holder {
   answered(envelope: Envelope, version: number): void {
     const call = this.#sent.get(envelope.call);
     if (call === undefined) {
-      throw new StorageError('CORRUPT', `an answer to call ${envelope.call}, which is not in flight`);
+      throw new StorageError(
+        'CORRUPT',
+        `an answer to call ${envelope.call}, which is not in flight`,
+      );
     }
     if (envelope.type === Type.failure) {
       const error = readFailure(envelope.number, envelope.body);

@@ -1,6 +1,7 @@
 /** How calls end other than with a result: errors that the other side sent, and those of the way. */
-import { Reader, type Writer } from './bytes.ts';
+
 import { StorageError, type StorageErrorCode } from '../base/errors.ts';
+import { Reader, type Writer } from './bytes.ts';
 import { limits } from './limits.ts';
 
 export type RpcReason =

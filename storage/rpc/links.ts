@@ -169,7 +169,8 @@ export class Links<T extends KindTable> {
   /** Open a channel, unless there is one or it is being done. */
   #dial(remote: Remote): void {
     const address = this.#options.addressOf(remote.id);
-    if (this.#closed || remote.live !== null || remote.dialing || remote.cancelRetry !== null) return;
+    if (this.#closed || remote.live !== null || remote.dialing || remote.cancelRetry !== null)
+      return;
     if (address === null) {
       remote.queue.fail(new RpcError('stranger', false, `${remote.id} is no member`));
       return;

@@ -2,9 +2,10 @@
  * The serving half of a channel: requests go to their handlers in the order in which they came, and
  * each gets one answer. The other side knows how much is taken at once; who sends more is cut off.
  */
-import { Reader } from './bytes.ts';
+
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
+import { Reader } from './bytes.ts';
 import { nextCall } from './calls.ts';
 import type { Envelope } from './envelope.ts';
 import { RpcError } from './failure.ts';

@@ -11,8 +11,9 @@
  *  18  4  the opener: number of this opening of a channel to the other side, from 1; else 0
  *  22  4  highest opening by the other side that was ready here
  */
-import type { Reader, Writer } from './bytes.ts';
+
 import { StorageError } from '../base/errors.ts';
+import type { Reader, Writer } from './bytes.ts';
 import { RpcError } from './failure.ts';
 
 export interface Versions {

@@ -1,19 +1,20 @@
 /** Certificates for tests: an authority, servers of it, and the transports that they make. */
+
+import type { Clock } from '#storage/base/clock.ts';
 import { realClock } from '#storage/base/clock.ts';
+import { StorageError } from '#storage/base/errors.ts';
 import { realRandom } from '#storage/base/random.ts';
 import {
   type Authority,
   factsOf,
-  issue,
   isRevoked,
+  issue,
   makeAuthority,
   makeRequest,
   noRevocations,
   type Revocations,
 } from '#storage/cluster/certificates.ts';
 import { type Credentials, TlsTransport } from '#storage/rpc/tls.ts';
-import type { Clock } from '#storage/base/clock.ts';
-import { StorageError } from '#storage/base/errors.ts';
 
 export class TestCluster {
   readonly authority: Authority;

@@ -159,7 +159,8 @@ class Node implements Transport {
       const there = network.latency(name, address);
       network.clock.after(there + network.latency(address, name), () => {
         const node = network.find(address);
-        if (over || this.gone || network.isCut(name, address) || network.isCut(address, name)) return;
+        if (over || this.gone || network.isCut(name, address) || network.isCut(address, name))
+          return;
         if (node?.clock.frozen) return;
         this.clock.run(() => {
           if (over) return;
@@ -285,7 +286,8 @@ class End implements Channel {
     const { network, name } = this.node;
     const last = this.#sent.at(-1)?.at ?? 0;
     const at = Math.max(last, network.clock.now() + network.latency(name, this.peer));
-    if (this.#sent.length === 0 && this.#unacknowledged === 0) this.#stalledAt = network.clock.now();
+    if (this.#sent.length === 0 && this.#unacknowledged === 0)
+      this.#stalledAt = network.clock.now();
     this.#sent.push({ message, at });
     this.#unacknowledged += message?.length ?? 1;
     this.#move();

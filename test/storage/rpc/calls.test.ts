@@ -47,7 +47,10 @@ test('an error of the handler is the error of the call; the channel lives on', a
   const call = links.a!.call('b', 'echo', echo(1), soon);
   const error = await t.throwsAsync(clock.until(call), { instanceOf: StorageError });
   t.deepEqual([error.code, error.message, error.offset], ['MISCOMPARE', 'differs', 512]);
-  t.deepEqual((await clock.until(links.a!.call('b', 'late', { what: new Uint8Array(3) }, soon))).body, {});
+  t.deepEqual(
+    (await clock.until(links.a!.call('b', 'late', { what: new Uint8Array(3) }, soon))).body,
+    {},
+  );
 });
 
 test('what nobody serves is refused by its own error', async (t) => {
@@ -106,7 +109,9 @@ test('no more calls and bytes are in flight than the other side takes; the rest 
 
   const mib = 1024 * 1024;
   most = 0;
-  const large = Array.from({ length: 20 }, (_, n) => links.a!.call('b', 'echo', echo(n, mib), late));
+  const large = Array.from({ length: 20 }, (_, n) =>
+    links.a!.call('b', 'echo', echo(n, mib), late),
+  );
   await clock.until(Promise.all(large));
   t.is(most, limits.rpcCallBytes / mib);
 });
