@@ -12,7 +12,7 @@ import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import { type Call, type CallOptions, fail, newCall, type Reply } from './calls.ts';
+import { type CallOptions, fail, newCall, type Reply } from './calls.ts';
 import { RpcError } from './failure.ts';
 import type { KindTable, Request, Response } from './kind.ts';
 import { limits } from './limits.ts';

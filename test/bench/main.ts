@@ -5,7 +5,7 @@
  * `--durable` is the same with our own load generator and goals (durable.ts).
  * `--ram` measures the target without a store instead (ram.ts), `--store` counts what the store does to its
  * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--neighbours` what one host can
- * do to another (neighbours.ts).
+ * do to another (neighbours.ts), `--rpc` what a call between servers costs (rpc.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,6 +20,7 @@ import { type Series, table } from './figures.ts';
 import { writeRandomFile } from './fill.ts';
 import { measureNeighbours } from './neighbours.ts';
 import { compareRam } from './ram.ts';
+import { measureRpc } from './rpc.ts';
 import { measureStore } from './store.ts';
 import {
   calibrate,
@@ -45,6 +46,7 @@ const USAGE = `usage: npm run bench -- [options]
   --store         what the store does to its disk, counted, at three sizes
   --write-back    what of a trace in which most blocks die young reaches the log
   --neighbours    a host's latency while another floods or never reads
+  --rpc           a remote 4 KiB read as a call between servers, beside bare messages, with TLS and without
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
 
 async function main(): Promise<void> {
@@ -58,6 +60,7 @@ async function main(): Promise<void> {
       store: { type: 'boolean', default: false },
       'write-back': { type: 'boolean', default: false },
       neighbours: { type: 'boolean', default: false },
+      rpc: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -86,6 +89,10 @@ async function main(): Promise<void> {
   }
   if (values.neighbours) {
     console.log(await measureNeighbours({ rounds, seconds }));
+    return;
+  }
+  if (values.rpc) {
+    console.log(await measureRpc({ rounds, seconds }));
     return;
   }
   const loads = WORKLOADS.filter(
