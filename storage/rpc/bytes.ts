@@ -5,24 +5,45 @@ const corrupt = (what: string): StorageError => new StorageError('CORRUPT', what
 const invalid = (what: string): StorageError => new StorageError('INVALID', what);
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+export const get16 = (from: Uint8Array, at: number): number => from[at]! | (from[at + 1]! << 8);
+
+export const get32 = (from: Uint8Array, at: number): number =>
+  (from[at]! | (from[at + 1]! << 8) | (from[at + 2]! << 16) | (from[at + 3]! << 24)) >>> 0;
+
+export function put16(into: Uint8Array, at: number, value: number): void {
+  into[at] = value;
+  into[at + 1] = value >>> 8;
+}
+
+export function put32(into: Uint8Array, at: number, value: number): void {
+  into[at] = value;
+  into[at + 1] = value >>> 8;
+  into[at + 2] = value >>> 16;
+  into[at + 3] = value >>> 24;
+}
+
+/** Texts up to this length are written and read letter by letter: cheaper than a call into native code. */
+const shortText = 64;
+
 /** Reads what a stranger wrote. Everything throws CORRUPT beyond the end or outside its bounds. */
 export class Reader {
   /** The protocol's version that both sides speak: which fields there are. */
   readonly version: number;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
 
-  constructor(bytes: Uint8Array, version: number) {
+  constructor(bytes: Uint8Array, version: number, from = 0, to = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.version = version;
+    this.#at = from;
+    this.#end = to;
   }
 
   /** Where `count` bytes begin; the cursor goes behind them. */
   #take(count: number): number {
     const at = this.#at;
-    if (at + count > this.#bytes.length) throw corrupt('cut short');
+    if (at + count > this.#end) throw corrupt('cut short');
     this.#at = at + count;
     return at;
   }
@@ -32,23 +53,24 @@ export class Reader {
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2), true);
+    return get16(this.#bytes, this.#take(2));
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
+    return get32(this.#bytes, this.#take(4));
   }
 
   u64(): bigint {
-    return this.#view.getBigUint64(this.#take(8), true);
+    const at = this.#take(8);
+    return (BigInt(get32(this.#bytes, at + 4)) << 32n) | BigInt(get32(this.#bytes, at));
   }
 
   /** Eight bytes, at most 2^53 - 1. */
   safe(): number {
     const at = this.#take(8);
-    const high = this.#view.getUint32(at + 4, true);
+    const high = get32(this.#bytes, at + 4);
     if (high >= 2 ** 21) throw corrupt('a number above 2^53');
-    return high * 2 ** 32 + this.#view.getUint32(at, true);
+    return high * 2 ** 32 + get32(this.#bytes, at);
   }
 
   bool(): boolean {
@@ -73,14 +95,14 @@ export class Reader {
   text(maxBytes: number): string {
     const length = this.count(maxBytes);
     const at = this.#take(length);
+    if (length > shortText) return this.#decoded(at, length);
     let text = '';
-    // Names are short and ASCII: cheaper than a decoder.
-    for (let index = 0; index < length && length <= 64; index += 1) {
-      const code = this.#bytes[at + index]!;
+    for (let index = at; index < at + length; index += 1) {
+      const code = this.#bytes[index]!;
       if (code >= 0x80) return this.#decoded(at, length);
       text += String.fromCharCode(code);
     }
-    return length <= 64 ? text : this.#decoded(at, length);
+    return text;
   }
 
   #decoded(at: number, length: number): string {
@@ -93,7 +115,7 @@ export class Reader {
 
   /** Nothing may be left. */
   end(): void {
-    const left = this.#bytes.length - this.#at;
+    const left = this.#end - this.#at;
     if (left > 0) throw corrupt(`${left} bytes too many`);
   }
 }
@@ -103,13 +125,11 @@ export class Writer {
   version = 0;
   readonly #maxBytes: number;
   #bytes: Buffer;
-  #view: DataView;
   #at = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
     this.#bytes = Buffer.alloc(Math.min(maxBytes, 1024));
-    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
   }
 
   /** Begin again, leaving `from` bytes at the front to whoever fills them. */
@@ -137,7 +157,6 @@ export class Writer {
     const bytes = Buffer.alloc(Math.min(this.#maxBytes, Math.max(needed, this.#bytes.length * 2)));
     this.#bytes.copy(bytes);
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   u8(value: number): void {
@@ -147,25 +166,25 @@ export class Writer {
 
   u16(value: number): void {
     const at = this.#take(2);
-    this.#view.setUint16(at, whole(value, 0xffff), true);
+    put16(this.#bytes, at, whole(value, 0xffff));
   }
 
   u32(value: number): void {
     const at = this.#take(4);
-    this.#view.setUint32(at, whole(value, 0xffff_ffff), true);
+    put32(this.#bytes, at, whole(value, 0xffff_ffff));
   }
 
   u64(value: bigint): void {
     if (value < 0n || value >= 1n << 64n) throw invalid(`${value} is not in 64 bits`);
     const at = this.#take(8);
-    this.#view.setBigUint64(at, value, true);
+    this.#bytes.writeBigUInt64LE(value, at);
   }
 
   safe(value: number): void {
     whole(value, Number.MAX_SAFE_INTEGER);
     const at = this.#take(8);
-    this.#view.setUint32(at, value % 2 ** 32, true);
-    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+    put32(this.#bytes, at, value % 2 ** 32);
+    put32(this.#bytes, at + 4, Math.floor(value / 2 ** 32));
   }
 
   bool(value: boolean): void {
@@ -183,11 +202,28 @@ export class Writer {
   }
 
   text(value: string, maxBytes: number): void {
+    if (value.length <= shortText && this.#ascii(value, maxBytes)) return;
     const length = Buffer.byteLength(value);
     if (!value.isWellFormed()) throw invalid('text that is not Unicode');
     this.count(length, maxBytes);
     const at = this.#take(length);
     this.#bytes.write(value, at, length);
+  }
+
+  /** False, and nothing is written: there is more than ASCII. */
+  #ascii(value: string, maxBytes: number): boolean {
+    const from = this.#at;
+    this.count(value.length, maxBytes);
+    const at = this.#take(value.length);
+    for (let index = 0; index < value.length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code >= 0x80) {
+        this.#at = from;
+        return false;
+      }
+      this.#bytes[at + index] = code;
+    }
+    return true;
   }
 }
 

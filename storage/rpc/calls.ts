@@ -6,8 +6,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
-import { Reader } from './bytes.ts';
-import { type Envelope, Type } from './envelope.ts';
+import { bodyOf, type Envelope, Type } from './envelope.ts';
 import { RpcError, type RpcReason, readFailure } from './failure.ts';
 import type { Kind } from './kind.ts';
 import { limits } from './limits.ts';
@@ -185,7 +184,7 @@ export class Calls implements Holder {
       );
     }
     if (envelope.type === Type.failure) {
-      const error = readFailure(envelope.number, envelope.body);
+      const error = readFailure(envelope.number, bodyOf(envelope, version));
       this.#forget(call);
       call.settled = true;
       call.reject(error);
@@ -193,7 +192,7 @@ export class Calls implements Holder {
       if (envelope.number !== call.kind.number || envelope.payload.length > call.replyBytes) {
         throw new StorageError('CORRUPT', `an answer that is none to ${call.name}`);
       }
-      const from = new Reader(envelope.body, version);
+      const from = bodyOf(envelope, version);
       const body = call.kind.response.read(from);
       from.end();
       this.#forget(call);

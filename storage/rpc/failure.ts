@@ -1,7 +1,7 @@
 /** How calls end other than with a result: errors that the other side sent, and those of the way. */
 
 import { StorageError, type StorageErrorCode } from '../base/errors.ts';
-import { Reader, type Writer } from './bytes.ts';
+import type { Reader, Writer } from './bytes.ts';
 import { limits } from './limits.ts';
 
 export type RpcReason =
@@ -69,8 +69,7 @@ export function writeFailure(to: Writer, error: StorageError): number {
 }
 
 /** What the other side's handler threw, as an error of this side. CORRUPT. */
-export function readFailure(number: number, body: Uint8Array): StorageError {
-  const from = new Reader(body, 0);
+export function readFailure(number: number, from: Reader): StorageError {
   const message = from.text(limits.rpcFailureLetters * 3);
   const offset = from.safe();
   from.end();

@@ -4,9 +4,9 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
-import { Reader, Writer } from './bytes.ts';
+import { Writer } from './bytes.ts';
 import { type Call, Calls } from './calls.ts';
-import { type Envelope, headBytes, seal, Type, unseal } from './envelope.ts';
+import { bodyOf, type Envelope, headBytes, seal, Type, unseal } from './envelope.ts';
 import { RpcError, writeFailure } from './failure.ts';
 import { byNumber, type Kind, type KindTable } from './kind.ts';
 import { limits } from './limits.ts';
@@ -149,7 +149,7 @@ export class Peer implements ChannelListener {
     }
     switch (envelope.type) {
       case Type.hello:
-        this.#greeted(readHello(new Reader(envelope.body, 0)));
+        this.#greeted(readHello(bodyOf(envelope, 0)));
         break;
       case Type.request:
         this.#lastUsed = this.#clock.now();

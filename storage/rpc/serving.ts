@@ -5,9 +5,8 @@
 
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
-import { Reader } from './bytes.ts';
 import { nextCall } from './calls.ts';
-import type { Envelope } from './envelope.ts';
+import { bodyOf, type Envelope } from './envelope.ts';
 import { RpcError } from './failure.ts';
 import type { Kind, KindTable } from './kind.ts';
 import { limits } from './limits.ts';
@@ -125,7 +124,7 @@ export class Serving {
       this.#refuse(envelope, `number ${envelope.number} is no kind of message`, version);
       return;
     }
-    const from = new Reader(envelope.body, version);
+    const from = bodyOf(envelope, version);
     const body = kind.request.read(from);
     from.end();
     const handler = this.#handlers.get(name);
@@ -140,7 +139,6 @@ export class Serving {
     if (others >= limits.rpcCalls || (others > 0 && this.#bytes > limits.rpcCallBytes)) {
       throw new StorageError('INVALID', `more than is taken at once: ${others + 1} calls`);
     }
-    this.#going.set(served.call, served);
     this.#handle(served, handler);
   }
 
@@ -168,6 +166,7 @@ export class Serving {
       return;
     }
     if (answer instanceof Promise) {
+      this.#going.set(served.call, served);
       answer.then(
         (settled) => this.#done(served, settled),
         (error) => this.#failed(served, error),

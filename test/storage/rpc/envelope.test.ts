@@ -1,7 +1,7 @@
 /** What was damaged on its way is refused, never taken for something else. */
 import test from 'ava';
 import { StorageError } from '#storage/base/errors.ts';
-import { headBytes, seal, Type, unseal } from '#storage/rpc/envelope.ts';
+import { bodyOf, headBytes, seal, Type, unseal } from '#storage/rpc/envelope.ts';
 
 function sample(): Buffer {
   const body = Buffer.from('the body');
@@ -12,14 +12,15 @@ function sample(): Buffer {
 }
 
 test('what is sealed is opened as it was', (t) => {
-  const { type, number, call, leftMs, body, payload } = unseal(sample());
+  const envelope = unseal(sample());
+  const { type, number, call, leftMs, payload } = envelope;
   t.deepEqual([type, number, call, leftMs], [Type.request, 5, 77, 1234]);
-  t.is(Buffer.from(body).toString(), 'the body');
+  t.is(Buffer.from(bodyOf(envelope, 1).bytes(8)).toString(), 'the body');
   t.is(Buffer.from(payload).toString(), 'and its payload');
 });
 
 test('the bytes on the wire stay what they are', (t) => {
-  const head = '5052020005000000' + '4d000000d2040000' + '080000000f000000' + 'eef1ef27';
+  const head = 'eef1ef275052020005000000' + '4d000000d2040000' + '080000000f000000';
   const content = Buffer.from('the bodyand its payload').toString('hex');
   t.is(sample().toString('hex'), head + content);
 });
