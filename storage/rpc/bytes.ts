@@ -124,12 +124,12 @@ export class Reader {
 export class Writer {
   version = 0;
   readonly #maxBytes: number;
-  #bytes: Buffer;
+  #bytes: Uint8Array;
   #at = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
-    this.#bytes = Buffer.alloc(Math.min(maxBytes, 1024));
+    this.#bytes = new Uint8Array(Math.min(maxBytes, 1024));
   }
 
   /** Begin again, leaving `from` bytes at the front to whoever fills them. */
@@ -139,7 +139,7 @@ export class Writer {
   }
 
   /** What was written since `reset`, the bytes at the front included; valid until the next one. */
-  written(): Buffer {
+  written(): Uint8Array {
     return this.#bytes.subarray(0, this.#at);
   }
 
@@ -154,8 +154,8 @@ export class Writer {
   #grow(needed: number): void {
     if (needed > this.#maxBytes)
       throw invalid(`more than ${this.#maxBytes} bytes beside the payload`);
-    const bytes = Buffer.alloc(Math.min(this.#maxBytes, Math.max(needed, this.#bytes.length * 2)));
-    this.#bytes.copy(bytes);
+    const bytes = new Uint8Array(Math.min(this.#maxBytes, Math.max(needed, this.#bytes.length * 2)));
+    bytes.set(this.#bytes);
     this.#bytes = bytes;
   }
 
@@ -177,7 +177,8 @@ export class Writer {
   u64(value: bigint): void {
     if (value < 0n || value >= 1n << 64n) throw invalid(`${value} is not in 64 bits`);
     const at = this.#take(8);
-    this.#bytes.writeBigUInt64LE(value, at);
+    put32(this.#bytes, at, Number(value & 0xffff_ffffn));
+    put32(this.#bytes, at + 4, Number(value >> 32n));
   }
 
   safe(value: number): void {
@@ -207,7 +208,7 @@ export class Writer {
     if (!value.isWellFormed()) throw invalid('text that is not Unicode');
     this.count(length, maxBytes);
     const at = this.#take(length);
-    this.#bytes.write(value, at, length);
+    this.#bytes.set(Buffer.from(value), at);
   }
 
   /** False, and nothing is written: there is more than ASCII. */

@@ -53,7 +53,7 @@ const none: Uint8Array = new Uint8Array(0);
 
 /** Fill the front of `head`, which has room for it before the body, and sum up. */
 export function seal(
-  head: Buffer,
+  head: Uint8Array,
   type: Type,
   number: number,
   call: number,

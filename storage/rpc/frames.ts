@@ -40,10 +40,12 @@ export class FrameReader {
 
   /**
    * Take in what came and hear each message that is complete, until `heard` says false. A message that
-   * lies whole in `chunk` is a view of it, so a chunk must not change afterwards. INVALID: the length
+   * lies whole in `bytes` is a view of them, so they must not change afterwards. INVALID: the length
    * is not one.
    */
-  push(chunk: Uint8Array, heard: (message: Uint8Array) => boolean): void {
+  push(bytes: Uint8Array, heard: (message: Uint8Array) => boolean): void {
+    // Views of a plain array are cheaper to make than those of a Buffer.
+    const chunk = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let at = 0; at < chunk.length; ) {
       if (this.#message === null) {
         const count = Math.min(prefixBytes - this.#prefixFilled, chunk.length - at);
@@ -60,7 +62,7 @@ export class FrameReader {
           at += length;
           continue;
         }
-        this.#message = Buffer.allocUnsafeSlow(length);
+        this.#message = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
         this.#filled = 0;
       }
       const message = this.#message;

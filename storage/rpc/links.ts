@@ -271,9 +271,10 @@ export class Links<T extends KindTable> {
 
   #retire(remote: Remote, link: Link): void {
     remote.retired.add(link);
+    link.peer.unused(); // What is asked from now on counts.
     const look = (): void => {
       if (!remote.retired.has(link)) return;
-      if (link.peer.unused) link.channel.close();
+      if (link.peer.unused()) link.channel.close();
       else this.#clock.after(limits.rpcRetireMs, look);
     };
     this.#clock.after(limits.rpcRetireMs, look);

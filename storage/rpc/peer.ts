@@ -46,7 +46,7 @@ export class Peer implements ChannelListener {
   #unanswered = 0;
   #pinging = false;
   #cancelTimer: () => void = () => {};
-  #lastUsed = 0;
+  #used = false;
   /** Why this side closed it, in order. */
   #why: Error | null = null;
 
@@ -81,17 +81,17 @@ export class Peer implements ChannelListener {
     return this.#version;
   }
 
-  /** No call in either direction now, and none for `limits.rpcRetireMs`. */
-  get unused(): boolean {
-    const since = this.#clock.now() - this.#lastUsed;
-    return this.#calls.idle && this.#serving.idle && since >= limits.rpcRetireMs;
+  /** No call in either direction now, and none since this was asked last. */
+  unused(): boolean {
+    const used = this.#used || !this.#calls.idle || !this.#serving.idle;
+    this.#used = false;
+    return !used;
   }
 
   /** The channel whose listener this is; before anything is heard of it. */
   open(channel: Channel): void {
     this.#channel = channel;
     this.#peer = channel.peer;
-    this.#lastUsed = this.#clock.now();
     const { versions, incarnation, opening, seen } = this.#options;
     const [calls, callBytes] = [limits.rpcCalls, limits.rpcCallBytes];
     this.#writer.reset(headBytes, 0);
@@ -152,7 +152,7 @@ export class Peer implements ChannelListener {
         this.#greeted(readHello(bodyOf(envelope, 0)));
         break;
       case Type.request:
-        this.#lastUsed = this.#clock.now();
+        this.#used = true;
         this.#serving.requested(envelope, this.#version);
         break;
       case Type.result:
@@ -179,7 +179,7 @@ export class Peer implements ChannelListener {
   }
 
   #request(call: Call, id: number, leftMs: number): void {
-    this.#lastUsed = this.#clock.now();
+    this.#used = true;
     this.#writer.reset(headBytes, this.#version);
     call.kind.request.write(this.#writer, call.body);
     this.#send(Type.request, call.kind.number, id, leftMs, call.payload);

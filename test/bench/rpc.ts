@@ -45,7 +45,7 @@ export async function measureRpc(options: { rounds: number; seconds: number }): 
       ...(await sidesOver('tcp', tcpTransport(realClock), addresses.tcp)),
     ];
     const lines: string[] = [];
-    for (const depth of [16]) {
+    for (const depth of [1, 16]) {
       lines.push(...(await compare(sides, depth, server, options)));
     }
     const about = `${options.rounds} rounds of ${options.seconds} s, in turn; medians. A ratio is to the bare`;
@@ -106,7 +106,7 @@ async function asker(transport: Transport, address: string, question: Buffer): P
   const channel = await transport.connect(address, {
     message: () => waiting.shift()!(),
     drained: () => {},
-    closed: (reason) => fail(reason ?? new Error('closed')),
+    closed: () => {}, // Then nothing is answered any more, and the bench does not end.
   });
   return (answered) => {
     waiting.push(answered);
