@@ -154,7 +154,9 @@ export class Writer {
   #grow(needed: number): void {
     if (needed > this.#maxBytes)
       throw invalid(`more than ${this.#maxBytes} bytes beside the payload`);
-    const bytes = new Uint8Array(Math.min(this.#maxBytes, Math.max(needed, this.#bytes.length * 2)));
+    const bytes = new Uint8Array(
+      Math.min(this.#maxBytes, Math.max(needed, this.#bytes.length * 2)),
+    );
     bytes.set(this.#bytes);
     this.#bytes = bytes;
   }

@@ -90,8 +90,16 @@ async function sidesOver(
   const request = Buffer.alloc(96, 1);
   const block = Buffer.alloc(4096, 1);
   return [
-    { name: 'bare: 96 B there, 4 KiB back', transport: kind, ask: await asker(transport, bare, request) },
-    { name: 'bare: 4 KiB there and back', transport: kind, ask: await asker(transport, bare, block) },
+    {
+      name: 'bare: 96 B there, 4 KiB back',
+      transport: kind,
+      ask: await asker(transport, bare, request),
+    },
+    {
+      name: 'bare: 4 KiB there and back',
+      transport: kind,
+      ask: await asker(transport, bare, block),
+    },
     { name: 'a read as a call', transport: kind, ask: call },
   ];
 }
@@ -101,7 +109,11 @@ function fail(error: unknown): never {
 }
 
 /** Messages without an envelope: answers come in the order of the questions. */
-async function asker(transport: Transport, address: string, question: Buffer): Promise<Side['ask']> {
+async function asker(
+  transport: Transport,
+  address: string,
+  question: Buffer,
+): Promise<Side['ask']> {
   const waiting: (() => void)[] = [];
   const channel = await transport.connect(address, {
     message: () => waiting.shift()!(),
