@@ -75,8 +75,10 @@ export const limits = {
   pagesPerTurn: 128,
   /** Map pages kept in memory at least: what the largest operations in flight need at once, many times. */
   mapPagesMin: 1024,
-  /** Memory for map pages: those of 32 GiB of scattered blocks. */
+  /** Memory for map pages: those of 25 GiB of scattered blocks. */
   mapBytes: 128 * 1024 * 1024,
+  /** What a map page takes in memory: its 4 KiB, and what stands around them. */
+  mapPageBytes: 5 * 1024,
   /** Spaces frozen at one point: their records are one group. */
   snapshotSpaces: 160,
   /** Leaves visited by an unmap or drop before others get their turn. */

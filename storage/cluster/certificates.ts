@@ -9,7 +9,6 @@
  */
 import 'reflect-metadata';
 import { createHash, timingSafeEqual, webcrypto, X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
@@ -96,10 +95,7 @@ export async function issue({ clock, random }: Made, about: Issue): Promise<stri
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension(usages),
-      new x509.SubjectAlternativeNameExtension([
-        { type: 'url', value: serverUri(id) },
-        ...addresses.map(alternativeName),
-      ]),
+      alternativeNames(id, addresses),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(asked.publicKey),
     ],
@@ -220,10 +216,19 @@ function validity(clock: Clock, days: number): { notBefore: Date; notAfter: Date
   };
 }
 
-function alternativeName(address: string): x509.JsonGeneralName {
-  if (isIP(address) > 0) return { type: 'ip', value: address };
-  if (isServerId(address)) return { type: 'dns', value: address };
-  throw new StorageError('INVALID', `"${address}" is neither an IP address nor a name`);
+function alternativeNames(id: string, addresses: readonly string[]): x509.Extension {
+  const names: x509.JsonGeneralName[] = addresses.map((value) => {
+    const ip = value.includes(':') || /^[\d.]+$/.test(value);
+    if (ip || isServerId(value)) return { type: ip ? 'ip' : 'dns', value };
+    throw new StorageError('INVALID', `"${value}" is neither an IP address nor a name`);
+  });
+  const own = serverUri(id);
+  try {
+    return new x509.SubjectAlternativeNameExtension([{ type: 'url', value: own }, ...names]);
+  } catch (cause) {
+    const message = `not all of these are addresses: ${addresses.join(', ')}`;
+    throw new StorageError('INVALID', message, { cause });
+  }
 }
 
 async function keyPem(key: CryptoKey): Promise<string> {

@@ -126,10 +126,21 @@ export class Checkpointer {
     content.segments.completeCheckpoint();
     writer.checkpoint = superblock.sequence;
     this.#superblock = superblock;
-    content.pages.trim();
     this.pagesInDoubt = 0;
     this.count += 1;
+    await this.#trim();
     this.#running = false;
+  }
+
+  /** Many pages that were made since the last one may go only now that they are written. */
+  async #trim(): Promise<void> {
+    const { clock, content } = this.#ports;
+    const { pages } = content;
+    // Two turns of the hand: in the first it passes by what was used.
+    for (let looked = 0; pages.over && looked < 2 * pages.count; looked += limits.mapPagesMin) {
+      pages.trim();
+      await turn(clock);
+    }
   }
 
   /** All at one moment. */

@@ -74,12 +74,16 @@ export class Keeper {
   }
 
   async #clean(most: number): Promise<number> {
-    const { cleaner } = this.#ports;
+    const { cleaner, pagesDue } = this.#ports;
     const before = cleaner.cleaned;
     for (let stuck = false; !stuck && !this.#stopping && cleaner.cleaned - before < most; ) {
       const victims = await cleaner.next(most - (cleaner.cleaned - before), true);
       stuck = victims.length === 0;
-      for (const segment of victims) if (!stuck) stuck = !(await cleaner.clean(segment));
+      for (const segment of victims) {
+        if (stuck) break;
+        stuck = !(await cleaner.clean(segment));
+        if (pagesDue()) await this.#checkpoint();
+      }
     }
     await this.#checkpoint();
     return cleaner.cleaned - before;
@@ -130,7 +134,7 @@ export class Keeper {
 
   /** One round: segments are cleaned, and a checkpoint makes them free. */
   async #makeRoom(): Promise<void> {
-    const { writer, segments, cleaner, room, starving, giveUp } = this.#ports;
+    const { writer, segments, cleaner, room, starving, giveUp, pagesDue } = this.#ports;
     const freeBefore = segments.free;
     const cleanedBefore = cleaner.cleaned;
     let stuck = false;
@@ -139,10 +143,9 @@ export class Keeper {
       stuck = victims.length === 0;
       for (const segment of victims) {
         if (segments.coming >= this.#wanted()) break;
-        if (!(await cleaner.clean(segment))) {
-          stuck = true;
-          break;
-        }
+        // What is moved changes pages of the map all over: they stay in memory until they are written.
+        stuck = !(await cleaner.clean(segment)) || pagesDue();
+        if (stuck) break;
       }
     }
     await this.#checkpoint();

@@ -65,7 +65,7 @@ export interface BlocksOptions {
    * Segments written last kept in memory, the open one included; default 64 MiB, at least 8 MiB.
    */
   readonly recentBytes?: number;
-  /** Memory for pages of the map; default 128 MiB, at least 4 MiB. */
+  /** Memory for pages of the map; default 128 MiB, at least 5 MiB. */
   readonly mapBytes?: number;
   /** Log between two checkpoints; default 192 MiB, or an eighth of a smaller store. */
   readonly checkpointBytes?: number;

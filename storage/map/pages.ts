@@ -50,13 +50,18 @@ export class Pages {
     this.table = table;
     this.#source = source;
     this.#listener = listener;
-    this.#max = Math.max(limits.mapPagesMin, Math.floor(budgetBytes / limits.blockBytes));
+    this.#max = Math.max(limits.mapPagesMin, Math.floor(budgetBytes / limits.mapPageBytes));
     this.#hand = this.#pages.values();
   }
 
   /** In memory. */
   get count(): number {
     return this.#pages.size;
+  }
+
+  /** More than the budget allows. */
+  get over(): boolean {
+    return this.#pages.size >= this.#max;
   }
 
   /** So much has changed that a checkpoint is due, and that writers wait for it. */
@@ -185,14 +190,10 @@ export class Pages {
     this.pending -= 1;
   }
 
-  /** Let go of what the budget does not allow. Between turns only. */
+  /** Let go of what the budget does not allow, a step of the hand long. Between turns only. */
   trim(): void {
-    // A turn of the hand at most: where all is in use or has changed, the budget is exceeded for now.
-    for (
-      let looked = 0;
-      this.#pages.size >= this.#max && looked < limits.mapPagesMin;
-      looked += 1
-    ) {
+    // Where all is in use or has changed, the budget is exceeded for now.
+    for (let looked = 0; this.over && looked < limits.mapPagesMin; looked += 1) {
       let next = this.#hand.next();
       if (next.done) {
         this.#hand = this.#pages.values();

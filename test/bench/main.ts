@@ -4,8 +4,8 @@
  * Prints a Markdown table. Figures of shared machines move; ratios of the same round move less.
  * `--durable` is the same with our own load generator and goals (durable.ts).
  * `--ram` measures the target without a store instead (ram.ts), `--store` counts what the store does to its
- * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--neighbours` what one host can
- * do to another (neighbours.ts), `--rpc` what a call between servers costs (rpc.ts).
+ * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--map` what a large map needs (map.ts),
+ * `--neighbours` what one host can do to another (neighbours.ts), `--rpc` what a call between servers costs (rpc.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,7 @@ import { makeDirectory, removeDirectory } from '../kit/temp.ts';
 import { compareDurable } from './durable.ts';
 import { type Series, table } from './figures.ts';
 import { writeRandomFile } from './fill.ts';
+import { measureMap } from './map.ts';
 import { measureNeighbours } from './neighbours.ts';
 import { compareRam } from './ram.ts';
 import { measureRpc } from './rpc.ts';
@@ -45,6 +46,7 @@ const USAGE = `usage: npm run bench -- [options]
   --ram           the target alone over memory, beside tgt over memory, with our load generator
   --store         what the store does to its disk, counted, at three sizes
   --write-back    what of a trace in which most blocks die young reaches the log
+  --map           memory and disk calls of a map of 1 TiB of scattered blocks; takes 10 GiB below TMPDIR
   --neighbours    a host's latency while another floods or never reads
   --rpc           a remote 4 KiB read as a call between servers, beside bare messages, with TLS and without
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
@@ -58,6 +60,7 @@ async function main(): Promise<void> {
       durable: { type: 'boolean', default: false },
       ram: { type: 'boolean', default: false },
       store: { type: 'boolean', default: false },
+      map: { type: 'boolean', default: false },
       'write-back': { type: 'boolean', default: false },
       neighbours: { type: 'boolean', default: false },
       rpc: { type: 'boolean', default: false },
@@ -85,6 +88,10 @@ async function main(): Promise<void> {
   }
   if (values['write-back']) {
     console.log(await measureWriteBack());
+    return;
+  }
+  if (values.map) {
+    console.log(await measureMap());
     return;
   }
   if (values.neighbours) {

@@ -1,6 +1,7 @@
 /** The jobs: what each promises to a user of a Linux host, and what it needs. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LoggedOptions } from './log-writes/job.ts';
 import { ServerKind } from './server.ts';
 
 export interface Job {
@@ -10,6 +11,8 @@ export interface Job {
   readonly sizeMiB: number | null;
   /** The job fills its pool, so it has a server of its own, with a store of this size. */
   readonly storeSize?: string;
+  /** The store itself lies in the guest, on dm-log-writes, and `log-writes.job.sh` is run. */
+  readonly logged?: Omit<LoggedOptions, 'seed'>;
   readonly timeoutS: number;
   readonly servers: readonly ServerKind[];
 }
@@ -95,12 +98,29 @@ export const jobs: readonly Job[] = [
     timeoutS: 600,
     servers: [petal],
   },
+  {
+    name: 'log-writes',
+    promise: 'a store on dm-log-writes: at each flush mark every acknowledged write is there',
+    sizeMiB: null,
+    logged: { layout: 'single', operations: 3000 },
+    timeoutS: 900,
+    servers: [petal],
+  },
+  {
+    name: 'log-writes-mirrored',
+    promise: 'the same of a mirrored pair: each of the two disks alone has it',
+    sizeMiB: null,
+    logged: { layout: 'mirrored', operations: 1500 },
+    timeoutS: 900,
+    servers: [petal],
+  },
 ];
 
 const directory = join(import.meta.dirname, 'jobs');
 const text = (name: string): string => readFileSync(join(directory, name), 'utf8');
 
-export const script = (job: Job): string => text(`${job.name}.job.sh`);
+export const script = (job: Job): string =>
+  text(job.logged === undefined ? `${job.name}.job.sh` : 'log-writes.job.sh');
 
 /** What jobs share, by the name under which they source it. */
 export const library = (): Readonly<Record<string, string>> => ({

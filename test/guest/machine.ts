@@ -20,6 +20,8 @@ export interface GuestJob {
   readonly files?: Readonly<Record<string, string>>;
   /** For the job itself; the boot and the clearing up have their own allowance. */
   readonly timeoutS: number;
+  /** From /dev/vdd on: disks of the job's own, which the caller keeps. */
+  readonly disks?: readonly GuestDisk[];
   /** No network at all. */
   readonly restrict?: boolean;
   /** QEMU's: "tcg" (default) works everywhere, "kvm" needs /dev/kvm. */
@@ -28,6 +30,12 @@ export interface GuestJob {
   readonly interrupt?: AbortSignal;
   /** Answers `host WORD…` of the job. A rejection makes `host` fail with the message. */
   readonly answer?: (words: readonly string[]) => Promise<string>;
+}
+
+export interface GuestDisk {
+  /** An image as it is on the disk. */
+  readonly path: string;
+  readonly readOnly: boolean;
 }
 
 export interface GuestResult {
@@ -105,6 +113,7 @@ function qemuArguments(bed: Bed, job: GuestJob, directory: string): string[] {
     ...disk('root', bed.root, true),
     ...disk('in', join(directory, 'in.tar'), true),
     ...disk('out', join(directory, 'out.tar'), false),
+    ...(job.disks ?? []).flatMap(({ path, readOnly }, index) => disk(`d${index}`, path, readOnly)),
     ...['-netdev', `user,id=net,restrict=${job.restrict === true ? 'on' : 'off'}`],
     ...['-device', 'virtio-net-pci,netdev=net,romfile=', '-device', 'virtio-rng-pci'],
   ];

@@ -3,17 +3,20 @@
  * the kernel's initiator against a disk of its own; the last line counts them, the exit status is 0
  * when none failed. docs/guest-tests.md says what is shown.
  */
+import { randomInt } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Bed, openBed } from './bed.ts';
 import { type Job, jobs, library, script } from './jobs.ts';
+import { runLogged } from './log-writes/run.ts';
 import { type GuestResult, runGuest } from './machine.ts';
 import { type GuestServer, type JobDisk, PetalServer, ServerKind } from './server.ts';
 import { TgtServer } from './tgt.ts';
 
 const USAGE = `npm run test:guest -- [--only NAME]… [--server petal|tgt] [--accelerator tcg|kvm]
-                        [--keep DIRECTORY] [--verbose] [--list]
+                        [--keep DIRECTORY] [--verbose] [--list] [--seed N]
+  --seed   of the load of the log-writes jobs; default a new one, which is printed
   --keep   leave each job's output and files there
   --verbose  print the output of jobs that passed too`;
 
@@ -24,6 +27,7 @@ interface Options {
   readonly keep: string | null;
   readonly verbose: boolean;
   readonly list: boolean;
+  readonly seed: number;
 }
 
 function options(): Options {
@@ -35,6 +39,7 @@ function options(): Options {
       keep: { type: 'string' },
       verbose: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
+      seed: { type: 'string', default: String(randomInt(2 ** 31)) },
     },
   });
   const server = Object.values(ServerKind).find((kind) => kind === values.server);
@@ -42,7 +47,9 @@ function options(): Options {
   for (const name of values.only) {
     if (!jobs.some((job) => job.name === name)) throw new Error(`no such job: ${name}`);
   }
-  return { ...values, server, keep: values.keep ?? null };
+  const seed = Number(values.seed);
+  if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`no seed: ${values.seed}`);
+  return { ...values, server, seed, keep: values.keep ?? null };
 }
 
 /** An interrupted run ends its guest and its server as any other run does. */
@@ -78,15 +85,8 @@ async function runJob(
   }
   if (chosen.keep !== null) await keep(join(chosen.keep, job.name), result);
   if (result.status !== 0) {
-    const diagnosis = result.files.get('diagnosis')?.toString('utf8') ?? '';
     const iscsid = result.files.get('iscsid.log')?.toString('utf8') ?? '';
-    return [
-      `exit status ${result.status}`,
-      result.output,
-      diagnosis,
-      `iscsid:\n${iscsid}`,
-      serverTail(server),
-    ].join('\n');
+    return [storyOf(result), `iscsid:\n${iscsid}`, serverTail(server)].join('\n');
   }
   if (chosen.verbose) note(result.output);
   return null;
@@ -99,6 +99,7 @@ async function runAlone(
   job: Job,
   chosen: Options,
 ): Promise<string | null> {
+  if (job.logged !== undefined) return runStore(bed, job, chosen);
   if (job.storeSize === undefined) return runJob(bed, shared, job, chosen);
   const own = await PetalServer.start(job.storeSize);
   try {
@@ -107,6 +108,28 @@ async function runAlone(
     await own.stop();
   }
 }
+
+/** A job whose store is in the guest. */
+async function runStore(bed: Bed, job: Job, chosen: Options): Promise<string | null> {
+  try {
+    const { seed } = chosen;
+    const result = await runLogged(bed, { ...job.logged!, seed }, note, {
+      script: script(job),
+      files: library(),
+      timeoutS: job.timeoutS,
+      accelerator: chosen.accelerator,
+      interrupt: interrupt.signal,
+    });
+    if (chosen.keep !== null) await keep(join(chosen.keep, job.name), result);
+    if (chosen.verbose) note(result.output);
+    return result.status === 0 ? null : storyOf(result);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const storyOf = ({ status, output, files }: GuestResult): string =>
+  [`exit status ${status}`, output, files.get('diagnosis')?.toString('utf8') ?? ''].join('\n');
 
 async function answer(server: GuestServer, job: Job, words: readonly string[]): Promise<string> {
   if (job.sizeMiB !== null) return server.answer(job.name, words);

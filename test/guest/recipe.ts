@@ -14,7 +14,9 @@ export const rootFiles = join(import.meta.dirname, 'root');
 export const packages = [
   ...['linux-image-cloud-amd64', 'busybox-static', 'kmod', 'udev', 'iproute2', 'procps'],
   ...['nftables', 'open-iscsi', 'multipath-tools', 'sg3-utils', 'ddpt', 'util-linux'],
-  ...['e2fsprogs', 'xfsprogs', 'fio'],
+  ...['e2fsprogs', 'xfsprogs', 'fio', 'dmsetup'],
+  // node's.
+  'libatomic1',
 ] as const;
 
 export interface Source {

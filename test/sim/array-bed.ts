@@ -7,12 +7,13 @@ import type { ArrayDisk } from '../../storage/disk/array/array.ts';
 import type { Layout } from '../../storage/disk/array/geometry.ts';
 import type { Member } from '../../storage/disk/array/member.ts';
 import type { Mover } from '../../storage/disk/array/mover.ts';
-import type { LabelledDisk } from '../../storage/disk/array/open.ts';
+import type { ArrayPorts, LabelledDisk } from '../../storage/disk/array/open.ts';
 import type { Disk } from '../../storage/disk/disk.ts';
 import type { BlocksOptions, Store } from '../../storage/map/open.ts';
 import { SimClock } from './clock.ts';
-import { type CrashMode, type Image, Replay, SimDisk, type TraceEvent } from './disk.ts';
+import { type CrashMode, type Image, SimDisk } from './disk.ts';
 import { SimRandom } from './random.ts';
+import { type Tagged, TaggedTrace } from './replay.ts';
 import { smallStore } from './store-load.ts';
 
 export const mebibyte = 1024 * 1024;
@@ -39,32 +40,31 @@ export async function ourSoftware(directory = '../../storage'): Promise<ArraySof
   };
 }
 
-/** An event of one of several disks. */
-export interface Tagged {
-  readonly disk: number;
-  readonly event: TraceEvent;
-}
-
-class TaggedTrace extends Array<TraceEvent> {
-  // What Array makes of itself (slice, map) is no trace.
-  static override get [Symbol.species]() {
-    return Array;
+/** Open the store on these disks; one without a label is no part of it. */
+export async function openStore(
+  software: ArraySoftware,
+  disks: readonly Disk[],
+  ports: ArrayPorts,
+  options: BlocksOptions,
+  opened: (array: ArrayDisk) => void = () => {},
+): Promise<Store> {
+  const labelled: LabelledDisk[] = [];
+  for (const disk of disks) {
+    const label = await software.label.readLabel(disk, () => {});
+    if (label !== null) labelled.push({ disk, label });
   }
-
-  #into: Tagged[] = [];
-  #disk = 0;
-
-  static tagging(disk: number, into: Tagged[]): TaggedTrace {
-    const trace = new TaggedTrace();
-    trace.#disk = disk;
-    trace.#into = into;
-    return trace;
-  }
-
-  override push(...events: TraceEvent[]): number {
-    for (const event of events) this.#into.push({ disk: this.#disk, event });
-    return 0;
-  }
+  if (labelled.length === 0) throw new StorageError('INVALID', 'no disk has a label');
+  const { array } = await software.open.openArray('array', labelled, ports);
+  opened(array);
+  await array.superblocks.align(async (copy) => {
+    try {
+      return (await software.superblock.readSuperblock(copy)).superblock.sequence;
+    } catch {
+      return -1;
+    }
+  });
+  const { log } = ports;
+  return await software.map.openBlocks({ disk: array, ...ports }, { ...options, log });
 }
 
 export interface BedOptions {
@@ -170,31 +170,11 @@ export class ArrayBed {
   }
 
   async #open(options: BlocksOptions): Promise<Store> {
-    const { open, map, mover } = this.#software;
-    const { array } = await open.openArray('array', await this.#labelled(), this.ports);
-    this.array = array;
-    this.mover = new mover.Mover(array, this.ports);
-    await array.superblocks.align((copy) => this.#rank(copy));
-    const { log } = this.ports;
-    return await map.openBlocks({ disk: array, ...this.ports }, { ...options, log });
-  }
-
-  async #labelled(): Promise<LabelledDisk[]> {
-    const found: LabelledDisk[] = [];
-    for (const disk of this.disks) {
-      const label = await this.#software.label.readLabel(disk, () => {});
-      if (label !== null) found.push({ disk, label });
-    }
-    if (found.length === 0) throw new StorageError('INVALID', 'no disk has a label');
-    return found;
-  }
-
-  async #rank(copy: Disk): Promise<number> {
-    try {
-      return (await this.#software.superblock.readSuperblock(copy)).superblock.sequence;
-    } catch {
-      return -1;
-    }
+    const { ports } = this;
+    return await openStore(this.#software, this.disks, ports, options, (array) => {
+      this.array = array;
+      this.mover = new this.#software.mover.Mover(array, ports);
+    });
   }
 
   /** From now on all disks write one trace. */
@@ -208,26 +188,5 @@ export class ArrayBed {
 
   images(mode: CrashMode): Image[] {
     return this.disks.map((disk) => disk.crash(mode));
-  }
-}
-
-/** What each disk may hold at each point of a trace. */
-export class ArrayReplay {
-  readonly #replays: Replay[];
-
-  constructor(images: readonly Image[]) {
-    this.#replays = images.map((image) => new Replay(image));
-  }
-
-  get pending(): number {
-    return this.#replays.reduce((sum, replay) => sum + replay.pending, 0);
-  }
-
-  step({ disk, event }: Tagged): void {
-    this.#replays[disk]!.step(event);
-  }
-
-  crash(mode: CrashMode, random: SimRandom): Image[] {
-    return this.#replays.map((replay) => replay.crash(mode, random));
   }
 }

@@ -94,14 +94,12 @@ export class SimDisk implements Disk {
     // A failed disk may still be read: who reads checks what it reads.
     await this.#takeTime();
     const first = offset / blockBytes;
-    for (let index = 0; index < into.length / blockBytes; index += 1) {
-      if (this.#latent.has(first + index)) {
-        throw new StorageError('MEDIUM_ERROR', `block ${first + index} cannot be read`);
-      }
-      const block = this.#seen[first + index];
-      if (block === undefined) into.fill(0, index * blockBytes, (index + 1) * blockBytes);
-      else into.set(block, index * blockBytes);
+    const count = into.length / blockBytes;
+    for (let index = 0; index < count && this.#latent.size > 0; index += 1) {
+      if (!this.#latent.has(first + index)) continue;
+      throw new StorageError('MEDIUM_ERROR', `block ${first + index} cannot be read`);
     }
+    copyBlocks(into, (index) => this.#seen[first + index]);
   }
 
   async write(offset: number, data: readonly Uint8Array[], durable: boolean): Promise<void> {
@@ -221,6 +219,21 @@ export class SimDisk implements Disk {
   }
 }
 
+/** Fill `into` with the blocks of these numbers, from 0 on; zeros where there is none. */
+export function copyBlocks(into: Uint8Array, at: (index: number) => Uint8Array | undefined): void {
+  const count = into.length / blockBytes;
+  for (let index = 0; index < count; index += 1) {
+    const block = at(index);
+    if (block !== undefined) {
+      into.set(block, index * blockBytes);
+      continue;
+    }
+    const from = index;
+    while (index + 1 < count && at(index + 1) === undefined) index += 1;
+    into.fill(0, from * blockBytes, (index + 1) * blockBytes);
+  }
+}
+
 /** `stable` with what happened to the writes that were not. */
 function crashed(
   stable: Image,
@@ -238,36 +251,4 @@ function crashed(
     });
   }
   return image;
-}
-
-/** Walks through a trace and says what the disk may hold at each point. */
-export class Replay {
-  readonly #stable: Image;
-  readonly #pending = new Map<number, TraceWrite>();
-
-  constructor(image: Image) {
-    this.#stable = image.slice();
-  }
-
-  get pending(): number {
-    return this.#pending.size;
-  }
-
-  step(event: TraceEvent): void {
-    if (event.kind === 'write') this.#pending.set(event.id, event);
-    if (event.kind !== 'durable') return;
-    for (const id of event.ids) {
-      const write = this.#pending.get(id);
-      // Under way when the trace began: the image that it begins with has it.
-      if (write === undefined) continue;
-      this.#pending.delete(id);
-      write.data.forEach((block, index) => {
-        this.#stable[write.block + index] = block;
-      });
-    }
-  }
-
-  crash(mode: CrashMode, random: SimRandom): Image {
-    return crashed(this.#stable, this.#pending.values(), mode, random);
-  }
 }

@@ -38,8 +38,11 @@ interface Effect {
 const existence = -1;
 
 export class History {
-  readonly #effects = new Map<string, Effect[]>();
-  readonly #blocks = new Map<number, Set<number>>();
+  /** Space → block → what it became when. */
+  readonly #spaces = new Map<number, Map<number, Effect[]>>();
+  readonly #sorted = new Map<number, number[]>();
+  /** All effects in order: when, which space, which block. */
+  readonly #order: { readonly at: number; readonly ref: number; readonly block: number }[] = [];
   /** Points: the effects up to and including a number. */
   #points = 0;
 
@@ -50,25 +53,76 @@ export class History {
 
   /** Refs ever used. */
   get refs(): number[] {
-    return [...this.#blocks.keys()];
+    return [...this.#spaces.keys()];
   }
 
   /** Blocks of a space that were ever written, in order. */
-  blocks(ref: number): number[] {
-    return [...(this.#blocks.get(ref) ?? [])].sort((a, b) => a - b);
+  blocks(ref: number): readonly number[] {
+    let sorted = this.#sorted.get(ref);
+    if (sorted === undefined) {
+      const blocks = [...(this.#spaces.get(ref)?.keys() ?? [])];
+      sorted = blocks.filter((block) => block !== existence).sort((a, b) => a - b);
+      this.#sorted.set(ref, sorted);
+    }
+    return sorted;
+  }
+
+  /** Blocks that are changed by the effects behind `after`, up to `to`. */
+  touched(after: number, to: number): Map<number, Set<number>> {
+    const touched = new Map<number, Set<number>>();
+    for (let index = lastAt(this.#order, after) + 1; index < this.#order.length; index += 1) {
+      const { at, ref, block } = this.#order[index]!;
+      if (at > to) break;
+      const blocks = touched.get(ref);
+      if (blocks === undefined) touched.set(ref, new Set([block]));
+      else blocks.add(block);
+    }
+    return touched;
+  }
+
+  /** How many different blocks the spaces hold together; what they share counts once. */
+  held(refs: Iterable<number>): number {
+    const held = new Set<number>();
+    for (const ref of refs) {
+      for (const [block, effects] of this.#spaces.get(ref)!) {
+        const stamp = effects.at(-1)!.value;
+        if (block !== existence && stamp !== 0) held.add(stamp * 2 ** 28 + block);
+      }
+    }
+    return held.size;
   }
 
   create(ref: number): number {
-    if (!this.#blocks.has(ref)) this.#blocks.set(ref, new Set());
     this.#points += 1;
-    this.#effect(ref, existence, 1);
+    this.#begin(ref);
     return this.#points;
   }
 
   drop(ref: number): number {
     this.#points += 1;
     this.#effect(ref, existence, 0);
-    for (const block of this.#blocks.get(ref)!) this.#effect(ref, block, 0);
+    for (const block of this.blocks(ref)) this.#become(ref, block, 0);
+    return this.#points;
+  }
+
+  /** Spaces frozen at one point: a crash takes all of them or none. */
+  snapshot(pairs: readonly { readonly of: number; readonly as: number }[]): number {
+    this.#points += 1;
+    for (const { of, as } of pairs) {
+      this.#begin(as);
+      this.#copy(of, as);
+    }
+    return this.#points;
+  }
+
+  clone(from: number, ref: number): number {
+    return this.snapshot([{ of: from, as: ref }]);
+  }
+
+  /** `ref` becomes what `from` is. */
+  revert(ref: number, from: number): number {
+    this.#points += 1;
+    this.#copy(from, ref);
     return this.#points;
   }
 
@@ -80,7 +134,6 @@ export class History {
     const atomic = (block % limits.atomicBlocks) + count <= limits.atomicBlocks;
     for (let index = 0; index < count; index += 1) {
       if (index === 0 || !atomic) this.#points += 1;
-      this.#blocks.get(ref)!.add(block + index);
       this.#effect(ref, block + index, stamp);
     }
     return this.#points;
@@ -88,63 +141,107 @@ export class History {
 
   unmap(ref: number, block: number, count: number): number {
     this.#points += 1;
-    for (const each of this.#blocks.get(ref)!) {
-      if (each >= block && each < block + count) this.#effect(ref, each, 0);
+    for (const each of this.blocks(ref)) {
+      if (each >= block && each < block + count) this.#become(ref, each, 0);
     }
     return this.#points;
   }
 
+  #begin(ref: number): void {
+    if (!this.#spaces.has(ref)) this.#spaces.set(ref, new Map());
+    this.#effect(ref, existence, 1);
+  }
+
+  #copy(from: number, to: number): void {
+    for (const block of this.blocks(to)) this.#become(to, block, this.#latest(from, block));
+    for (const block of this.blocks(from)) this.#become(to, block, this.#latest(from, block));
+  }
+
+  #latest(ref: number, block: number): number {
+    return this.#spaces.get(ref)!.get(block)?.at(-1)?.value ?? 0;
+  }
+
+  #become(ref: number, block: number, value: number): void {
+    if (this.#latest(ref, block) !== value) this.#effect(ref, block, value);
+  }
+
   #effect(ref: number, block: number, value: number): void {
-    const key = `${ref}/${block}`;
-    const effects = this.#effects.get(key);
-    const effect = { at: this.#points, value };
-    if (effects === undefined) this.#effects.set(key, [effect]);
-    else effects.push(effect);
+    const at = this.#points;
+    const space = this.#spaces.get(ref)!;
+    const effects = space.get(block);
+    if (effects === undefined) {
+      space.set(block, [{ at, value }]);
+      this.#sorted.delete(ref);
+    } else effects.push({ at, value });
+    this.#order.push({ at, ref, block });
   }
 
   /**
    * Null when what is observed is the state at one point in [acked, issued]; else what is wrong.
-   * `observed` gives the stamp of a block, 0 for zeros, -1 for anything else.
+   * `observed` gives the stamp of a block, 0 for zeros, -1 for anything else; `looked`: the blocks of a
+   * space that were looked at.
    */
   judge(
     acked: number,
     issued: number,
     exists: (ref: number) => boolean,
     observed: (ref: number, block: number) => number,
+    looked: (ref: number) => Iterable<number> = (ref) => this.blocks(ref),
   ): string | null {
     let possible: [number, number][] = [[acked, issued]];
+    const wrong = (ref: number, block: number, value: number): string | null => {
+      const effects = this.#spaces.get(ref)?.get(block) ?? [];
+      possible = intersect(possible, whenever(effects, value, acked, issued));
+      if (possible.length > 0) return null;
+      const expected = effects[lastAt(effects, acked)]?.value ?? 0;
+      const what = block === existence ? `space ${ref}` : `block ${block} of space ${ref}`;
+      return `${what} is ${value}; acknowledged was ${expected} (points ${acked}…${issued})`;
+    };
     for (const ref of this.refs) {
-      for (const block of [existence, ...this.blocks(ref)]) {
-        const value = block === existence ? Number(exists(ref)) : observed(ref, block);
-        const when = this.#when(`${ref}/${block}`, value, acked, issued);
-        possible = intersect(possible, when);
-        if (possible.length > 0) continue;
-        const expected = this.#valueAt(`${ref}/${block}`, acked);
-        const what = block === existence ? `space ${ref}` : `block ${block} of space ${ref}`;
-        return `${what} is ${value}; acknowledged was ${expected} (points ${acked}…${issued})`;
+      const there = wrong(ref, existence, Number(exists(ref)));
+      if (there !== null) return there;
+      // At no point does a space that is not there hold anything.
+      if (!exists(ref)) continue;
+      for (const block of looked(ref)) {
+        const found = wrong(ref, block, observed(ref, block));
+        if (found !== null) return found;
       }
     }
     return null;
   }
+}
 
-  /** Points in [acked, issued] at which the value was this. */
-  #when(key: string, value: number, acked: number, issued: number): [number, number][] {
-    const spans: [number, number][] = [];
-    let from = 0;
-    let current = 0;
-    for (const effect of this.#effects.get(key) ?? []) {
-      if (current === value && effect.at > acked) spans.push([from, effect.at - 1]);
-      from = effect.at;
-      current = effect.value;
-      if (from > issued) return spans;
-    }
-    if (current === value) spans.push([from, Number.MAX_SAFE_INTEGER]);
-    return spans;
+/** Index of the last one that is not after `point`; -1: none. */
+function lastAt(sorted: readonly { readonly at: number }[], point: number): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (sorted[middle]!.at <= point) from = middle + 1;
+    else to = middle;
   }
+  return from - 1;
+}
 
-  #valueAt(key: string, point: number): number {
-    return this.#effects.get(key)?.findLast((effect) => effect.at <= point)?.value ?? 0;
+/** Points, of those in [acked, issued] and around, at which the value was this. */
+function whenever(
+  effects: readonly Effect[],
+  value: number,
+  acked: number,
+  issued: number,
+): [number, number][] {
+  const spans: [number, number][] = [];
+  let index = lastAt(effects, acked);
+  let from = 0;
+  let current = effects[index]?.value ?? 0;
+  for (index += 1; index < effects.length; index += 1) {
+    const effect = effects[index]!;
+    if (effect.at > issued) break;
+    if (current === value) spans.push([from, effect.at - 1]);
+    from = effect.at;
+    current = effect.value;
   }
+  if (current === value) spans.push([from, Number.MAX_SAFE_INTEGER]);
+  return spans;
 }
 
 function intersect(a: readonly [number, number][], b: readonly [number, number][]) {

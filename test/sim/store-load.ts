@@ -1,10 +1,12 @@
 /**
- * A mixed load on a store over a simulated disk, from a seed: what was done is kept in a `History`.
+ * A mixed load on a store over a simulated disk, from a seed: what was done is kept in a `History`. A block's
+ * stamp says which write made it, whichever spaces see it.
  */
 import type { Done } from '../../storage/map/blocks.ts';
 import type { BlocksOptions, BlocksPorts, FormatOptions, Store } from '../../storage/map/open.ts';
 import { drained, type SimClock } from './clock.ts';
 import type { SimDisk } from './disk.ts';
+import type { ImagesPlan } from './images-plan.ts';
 import type { SimRandom } from './random.ts';
 import { History, stamped } from './store-history.ts';
 
@@ -26,19 +28,27 @@ export const smallStore: BlocksOptions = {
   checkpointBytes: 3 * 1024 * 1024,
 };
 
+/** Where the blocks of a space are, and how many are used. */
+export interface Shape {
+  readonly ref: number;
+  readonly block: (number: number) => number;
+  readonly blocks: number;
+}
+
 /** Spaces and the blocks that are used of each: dense, scattered, short-lived. */
-const spaces = [
+const spaces: readonly Shape[] = [
   { ref: 1, block: (number: number): number => number, blocks: 300 },
   { ref: 2, block: (number: number): number => number * 777, blocks: 60 },
   { ref: 3, block: (number: number): number => 2 ** 27 - 20 + number, blocks: 40 },
-] as const;
+];
 
 export class Load {
   readonly history: History;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
   readonly #disk: SimDisk;
-  readonly #living = new Set<number>();
+  /** Spaces that can be written, with the shape of their content. */
+  readonly #living = new Map<number, Shape>();
   #store: Store;
   #stamp = 0;
   #inFlight = 0;
@@ -48,6 +58,11 @@ export class Load {
   depth = 24;
   /** Where the load goes: 1 everywhere. */
   focus = 1;
+  /** Blocks of a write at most, but for one in twenty; and of those. */
+  longest = 12;
+  longer = 200;
+  /** Snapshots, clones and rollbacks as well. */
+  images: ImagesPlan | null = null;
 
   /** `before`: the load that went on until the last crash, whose surviving content is `history`. */
   constructor(
@@ -66,7 +81,7 @@ export class Load {
     this.acked = history.issued;
     if (before === null) return;
     this.#stamp = before.#stamp;
-    for (const ref of store.refs()) this.#living.add(ref);
+    for (const ref of store.refs()) this.#living.set(ref, spaces[ref - 1]!);
   }
 
   /** Issue `count` operations and fire some events: a crash comes in the middle of it. */
@@ -103,10 +118,15 @@ export class Load {
   /** One operation chosen by chance. */
   issue(): void {
     const random = this.#random;
+    const image = this.images?.next(this.history, this.#living) ?? null;
+    if (image !== null) {
+      this.#promised(image.point, () => image.call(this.#store));
+      return;
+    }
     const space = spaces[random.below(spaces.length)]!;
     const { ref } = space;
     if (!this.#living.has(ref)) {
-      this.#living.add(ref);
+      this.#living.set(ref, space);
       const point = this.history.create(ref);
       this.#promised(point, () => this.#store.create(ref, 0));
       return;
@@ -117,31 +137,41 @@ export class Load {
       this.#promised(point, () => this.#store.drop(ref));
       return;
     }
-    const number = random.below(Math.ceil(space.blocks * this.focus));
-    const block = space.block(number);
+    if (this.images === null) this.#change(ref, space);
+    else {
+      const [chosen, shape] = random.pick([...this.#living]);
+      this.#change(chosen, shape);
+    }
+  }
+
+  /** Write, unmap or flush, of a space whose content has this shape. */
+  #change(ref: number, shape: Shape): void {
+    const random = this.#random;
+    const number = random.below(Math.ceil(shape.blocks * this.focus));
+    const block = shape.block(number);
     const kind = random.below(100);
     if (kind < 3) {
       const point = this.history.issued;
       this.#started(point);
       this.#store.flush(this.#done(point));
     } else if (kind < 10) {
-      const count = 1 + random.below(ref === 2 ? 4000 : 20);
+      const count = 1 + random.below(shape.ref === 2 ? 4000 : 20);
       const point = this.history.unmap(ref, block, count);
       this.#started(point);
       this.#store.unmap(ref, block, count, this.#done(point));
-    } else this.#write(space, number);
+    } else this.#write(ref, shape, number);
   }
 
-  #write(space: (typeof spaces)[number], number: number): void {
-    const { ref } = space;
+  #write(ref: number, shape: Shape, number: number): void {
     const random = this.#random;
-    const longest = ref === 2 ? 1 : Math.min(random.chance(0.05) ? 200 : 12, space.blocks - number);
+    const most = (): number => (random.chance(0.05) ? this.longer : this.longest);
+    const longest = shape.ref === 2 ? 1 : Math.min(most(), shape.blocks - number);
     const count = 1 + random.below(longest);
     this.#stamp += 1;
-    const block = space.block(number);
+    const block = shape.block(number);
     const data = new Uint8Array(count * 4096);
     for (let index = 0; index < count; index += 1) {
-      data.set(stamped(ref, block + index, this.#stamp), index * 4096);
+      data.set(stamped(0, block + index, this.#stamp), index * 4096);
     }
     const point = this.history.write(ref, block, count, this.#stamp);
     this.#started(point);

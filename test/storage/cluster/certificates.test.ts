@@ -89,8 +89,10 @@ test('ids and addresses that could be taken for something else are refused', asy
     const about = { authority, request, id, addresses: [] };
     await t.throwsAsync(issue(made, about), { instanceOf: StorageError });
   }
-  const about = { authority, request, id: 'a', addresses: ['a b'] };
-  await t.throwsAsync(issue(made, about), { instanceOf: StorageError });
+  for (const address of ['a b', '1.2.3.999', ':::', 'a,b']) {
+    const about = { authority, request, id: 'a', addresses: [address] };
+    await t.throwsAsync(issue(made, about), { instanceOf: StorageError });
+  }
 });
 
 test('the authority itself is no server', async (t) => {

@@ -5,7 +5,7 @@
 import test from 'ava';
 import * as software from '../../../storage/map/open.ts';
 import { SimClock } from '../../sim/clock.ts';
-import { survey } from '../../sim/crash-points.ts';
+import { survey } from '../../sim/crash-check.ts';
 import { type CrashMode, SimDisk } from '../../sim/disk.ts';
 import { SimRandom } from '../../sim/random.ts';
 import { History } from '../../sim/store-history.ts';

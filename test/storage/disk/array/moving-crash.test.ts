@@ -4,35 +4,13 @@
  */
 import test from 'ava';
 import type { Layout } from '#storage/disk/array/geometry.ts';
-import type { ArrayBed, Tagged } from '#test/sim/array-bed.ts';
+import type { ArrayBed } from '#test/sim/array-bed.ts';
+import { arrayChanges } from '#test/sim/array-changes.ts';
 import { checkArray, recordArray } from '#test/sim/array-crash.ts';
+import type { Tagged } from '#test/sim/replay.ts';
 import { software } from './kit.ts';
 
-const pause = (bed: ArrayBed, ms: number): Promise<void> =>
-  new Promise((resolve) => bed.clock.after(ms, resolve));
-
-const changes: Readonly<Record<string, (bed: ArrayBed, trace: Tagged[]) => Promise<void>>> = {
-  async lost(bed) {
-    bed.disks[1]!.failWrite = bed.disks[1]!.writes + 3;
-    await pause(bed, 200);
-  },
-  async rebuilt(bed, trace) {
-    bed.disks[1]!.failWrite = bed.disks[1]!.writes + 3;
-    await pause(bed, 100);
-    await bed.addDisk(trace);
-    await bed.settled();
-  },
-  async added(bed, trace) {
-    await bed.addDisk(trace);
-    await bed.settled();
-  },
-  async replaced(bed, trace) {
-    await bed.addDisk(trace, [1]);
-    await bed.settled();
-  },
-};
-
-const cases: readonly [Layout, number, string][] = [
+const cases: readonly [Layout, number, keyof typeof arrayChanges][] = [
   ['mirrored', 2, 'lost'],
   ['mirrored', 2, 'rebuilt'],
   ['mirrored', 3, 'added'],
@@ -51,16 +29,16 @@ for (const [layout, disks, what] of cases) {
     const during = async (bed: ArrayBed, trace: Tagged[]): Promise<void> => {
       end = bed;
       bed.mover!.share = 0.9;
-      await changes[what]!(bed, trace);
+      await arrayChanges[what](bed, trace);
     };
     const recording = await recordArray({ software, layout, disks, seed, operations: 360, during });
     const count = end!.disks.length;
     // A lost one is the one that may be lost: another was not there to be borne.
     const mayGo = what === 'lost' || what === 'rebuilt' ? [1] : [...Array(count).keys()];
     const lose = [-1, ...(layout === 'striped' ? [] : mayGo)];
-    const { states, violations } = await checkArray(recording, { software, seed, every: 37, lose });
+    const { states, violations } = await checkArray(recording, { software, seed, every: 11, lose });
     t.log(`${states} states of ${recording.writes} writes`);
-    t.true(states > 10);
+    t.true(states > 30);
     t.deepEqual(violations, []);
     const { table } = end!.array!.members;
     const left = table.disks.filter((entry) => entry !== null && entry.state === 1).length;

@@ -1,0 +1,29 @@
+/** What befalls the disks of a store while a load runs: one is lost, lost and rebuilt, added, or replaced. */
+import type { ArrayBed } from './array-bed.ts';
+import type { Tagged } from './replay.ts';
+
+const pause = (bed: ArrayBed, ms: number): Promise<void> =>
+  new Promise((resolve) => bed.clock.after(ms, resolve));
+
+export type ArrayChange = (bed: ArrayBed, trace: Tagged[]) => Promise<void>;
+
+export const arrayChanges = {
+  async lost(bed: ArrayBed) {
+    bed.disks[1]!.failWrite = bed.disks[1]!.writes + 3;
+    await pause(bed, 200);
+  },
+  async rebuilt(bed: ArrayBed, trace: Tagged[]) {
+    bed.disks[1]!.failWrite = bed.disks[1]!.writes + 3;
+    await pause(bed, 100);
+    await bed.addDisk(trace);
+    await bed.settled();
+  },
+  async added(bed: ArrayBed, trace: Tagged[]) {
+    await bed.addDisk(trace);
+    await bed.settled();
+  },
+  async replaced(bed: ArrayBed, trace: Tagged[]) {
+    await bed.addDisk(trace, [1]);
+    await bed.settled();
+  },
+} as const satisfies Readonly<Record<string, ArrayChange>>;
