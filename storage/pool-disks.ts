@@ -7,7 +7,7 @@ import type { Random } from './base/random.ts';
 import type { Layout } from './disk/array/geometry.ts';
 import { formatArray, layOutArray } from './disk/array/open.ts';
 import { layOut } from './disk/label.ts';
-import { openExistingDisk, openStoreDisk, type StoreDisk } from './disk/open.ts';
+import { type Disks, realDisks, type StoreDisk } from './disk/open.ts';
 
 export interface LayoutChoice {
   readonly layout: Layout;
@@ -26,6 +26,8 @@ export interface PoolOptions {
   readonly size?: number | undefined;
   readonly wipe?: boolean | undefined;
   readonly stateDirectory?: string | undefined;
+  /** Default: files and devices of this machine. */
+  readonly disks?: Disks | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -40,12 +42,12 @@ export interface FoundDisks {
 
 /** IN_USE, INVALID, NOT_FOUND, NO_SPACE, CORRUPT, TOO_NEW. */
 export async function findDisks(options: PoolOptions): Promise<FoundDisks> {
-  const { paths, layout } = options;
+  const { paths, layout, disks = realDisks } = options;
   const [only] = paths;
   const remembered = (options.remembered ?? []).filter((path) => !paths.includes(path));
   // Nothing is to be known beforehand: a file that is there is the store, one that is not becomes it.
   if (paths.length === 1 && layout === null && remembered.length === 0) {
-    const store = await openStoreDisk({ ...options, path: only! });
+    const store = await disks.open({ ...options, path: only! });
     if (store.label !== null) return sorted([store], [], options);
     return { stores: [labelled(store, options)], created: true, simple: true };
   }
@@ -65,7 +67,7 @@ export async function findDisks(options: PoolOptions): Promise<FoundDisks> {
     }
     if (stores.length > 0) return sorted(stores, failures, options);
     if (layout === null && paths.length === 1) {
-      const store = await openStoreDisk({ ...options, path: only! });
+      const store = await disks.open({ ...options, path: only! });
       return { stores: [labelled(store, options)], created: true, simple: true };
     }
     if (layout === null) {
@@ -93,7 +95,7 @@ async function tryOpen(
   failures: Error[],
 ): Promise<StoreDisk | null> {
   try {
-    return await openExistingDisk({ ...options, path });
+    return await (options.disks ?? realDisks).existing({ ...options, path });
   } catch (error) {
     if (!(error instanceof StorageError) || error.code === 'IN_USE') throw error;
     failures.push(error);
@@ -123,10 +125,11 @@ const labelled = (store: StoreDisk, { random, clock }: PoolOptions): StoreDisk =
 
 /** New ones, those that others fail to follow taken away again. */
 async function makeAll(stores: StoreDisk[], options: PoolOptions): Promise<void> {
+  const { disks = realDisks } = options;
   const sharers = options.paths.length;
   for (const path of options.paths) {
     const size = options.size ?? stores[0]?.size;
-    stores.push(await openStoreDisk({ ...options, path, sharers, size }));
+    stores.push(await disks.open({ ...options, path, sharers, size }));
   }
 }
 

@@ -18,7 +18,7 @@ import { DiskState } from './disk/array/table.ts';
 import type { Disk } from './disk/disk.ts';
 import { layOutMember, writeLabel } from './disk/label.ts';
 import { limits } from './disk/limits.ts';
-import { openStoreDisk, type StoreDisk } from './disk/open.ts';
+import { realDisks, type StoreDisk } from './disk/open.ts';
 import { Slice } from './disk/slice.ts';
 import { readSuperblock } from './log/superblock.ts';
 import { type FoundDisks, findDisks, makeArray, type PoolOptions } from './pool-disks.ts';
@@ -155,13 +155,13 @@ export class Pool {
   }
 
   async #add(array: ArrayDisk, path: string, options: AddOptions): Promise<void> {
-    const { clock, random, log, stateDirectory } = this.#options;
+    const { clock, random, log, stateDirectory, disks = realDisks } = this.#options;
     const { table } = array.members;
     const replaced = options.replaces === undefined ? [] : [this.#find(array, options.replaces)];
     const sizes = table.disks.flatMap((entry) => (entry === null ? [] : [entry.size]));
     const size = options.size ?? Math.min(...sizes);
     const { wipe } = options;
-    const store = await openStoreDisk({ path, size, wipe, stateDirectory, clock, log });
+    const store = await disks.open({ path, size, wipe, stateDirectory, clock, log });
     let kept = false;
     try {
       this.#refuseOthers(array, store);

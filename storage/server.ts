@@ -14,11 +14,12 @@ import { type EmbeddedDirectory, openEmbedded } from './cluster/embedded.ts';
 import type { Disk } from './disk/disk.ts';
 import { isBlank, layOut, readLabel, writeLabel } from './disk/label.ts';
 import { ObservedDisk } from './disk/observed.ts';
+import type { Disks } from './disk/open.ts';
 import { Slice } from './disk/slice.ts';
 import { Failure } from './failure.ts';
 import type { ScrubState } from './log/scrub.ts';
 import { blockBytes } from './map/blocks.ts';
-import { openBlocks, type Store } from './map/open.ts';
+import { type BlocksOptions, openBlocks, type Store } from './map/open.ts';
 import type { BlocksStats } from './map/stats.ts';
 import { type AddOptions, Pool } from './pool.ts';
 import { type Base, baseOf, fill } from './pool-base.ts';
@@ -45,6 +46,8 @@ export interface StorageOptions {
   readonly writeBackBytes?: number | undefined;
   /** Every live block is verified once in this time; default 0: only when asked. */
   readonly scrubPeriodMs?: number | undefined;
+  /** Other memory, and how often checkpoints come. */
+  readonly tuning?: Omit<BlocksOptions, 'cacheBytes' | 'log'> | undefined;
   readonly log?: Log | undefined;
 }
 
@@ -63,6 +66,7 @@ export interface StorageServerOptions extends StorageOptions {
   readonly wipe?: boolean | undefined;
   /** Where the note of who uses a block device lies; default /run/petal. */
   readonly stateDirectory?: string | undefined;
+  readonly disks?: Disks | undefined;
 }
 
 export interface StoragePorts {
@@ -183,14 +187,14 @@ export class StorageServer {
     options: StorageOptions,
     created: boolean,
   ): Promise<StorageServer> {
-    const { log = silentLog, cacheBytes, writeBackBytes } = options;
+    const { log = silentLog, cacheBytes, writeBackBytes, tuning } = options;
     const { storeId } = base;
     const failure = new Failure(log);
     const observed = (disk: Disk): Disk => new ObservedDisk(disk, (error) => failure.set(error));
     const embedded = await openEmbedded(observed(base.directory), { storeId, log });
     const store = await openBlocks(
       { disk: observed(base.log), ...ports },
-      { log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
+      { ...tuning, log, ...(cacheBytes === undefined ? {} : { cacheBytes }) },
     );
     const blocks = new ImagesWriteBack({ store, clock: ports.clock, log }, writeBackBytes);
     failure.listen((error) => blocks.fail(error));

@@ -50,6 +50,15 @@ export const limits = {
   /** First and longest pause before a watch is made anew. */
   etcdWatchRetryMs: 100,
   etcdWatchRetryMsMax: 2000,
+
+  /** The cluster's authority: longer than machines live; it is replaced by trusting two for a while. */
+  authorityDays: 20 * 365,
+  /** A server's certificate: renewed by itself after two thirds, so a month is left to notice when not. */
+  certificateDays: 90,
+  /** How far the clocks of two servers may be apart when one joins. */
+  certificateSkewMs: 3600 * 1000,
+  /** A request for a certificate, from a stranger: several times one with a P-256 key. */
+  requestBytes: 4096,
 } as const;
 
 assert(limits.keyLength < 2 ** 16, 'key lengths are 16 bits on disk');

@@ -20,6 +20,7 @@ import {
   publish,
   temporaryName,
 } from './create.ts';
+import type { Disk } from './disk.ts';
 import { FileDisk } from './file.ts';
 import { type Label, readLabel } from './label.ts';
 import { limits } from './limits.ts';
@@ -43,7 +44,7 @@ export interface OpenOptions {
 }
 
 export interface StoreDisk {
-  readonly disk: FileDisk;
+  readonly disk: Disk;
   /** Null: a new store, blank, to be filled by the caller. */
   readonly label: Label | null;
   /** Bytes that a new store is to have. */
@@ -52,6 +53,12 @@ export interface StoreDisk {
   ready(): void;
   /** Close the disk and let the store go; a new one that was not ready is taken away. */
   close(): Promise<void>;
+}
+
+/** The port to disks by their paths. Simulated: disks in memory. */
+export interface Disks {
+  open(options: OpenOptions): Promise<StoreDisk>;
+  existing(options: OpenOptions): Promise<StoreDisk | null>;
 }
 
 /** IN_USE, INVALID, NOT_FOUND, NO_SPACE, CORRUPT, TOO_NEW. */
@@ -75,6 +82,8 @@ export async function openExistingDisk(options: OpenOptions): Promise<StoreDisk 
   if (place.kind === 'absent') return null;
   return await openStoreDisk({ ...options, wipe: false });
 }
+
+export const realDisks: Disks = { open: openStoreDisk, existing: openExistingDisk };
 
 async function openFile(place: Place, options: OpenOptions): Promise<StoreDisk> {
   const { path, bytes } = place;

@@ -74,8 +74,14 @@ export class Removals {
 
   #enqueue(epoch: Epoch): void {
     if (!this.#queue.includes(epoch)) this.#queue.push(epoch);
+    this.#start();
+  }
+
+  #start(): void {
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
+      // What came while this was ending.
+      if (this.#queue.length > 0 && !this.#over) this.#start();
     });
   }
 

@@ -4,7 +4,7 @@
  */
 import { type Clock, turn } from '../base/clock.ts';
 import type { Blocks } from '../map/blocks.ts';
-import { unmapped } from './intents.ts';
+import { flushed, unmapped } from './intents.ts';
 import { limits } from './limits.ts';
 
 /** Unmap blocks `from`…`to`-1; durable when it resolves. */
@@ -15,6 +15,8 @@ export async function trim(
   to: number,
 ): Promise<void> {
   const { blocks, clock } = ports;
+  // Writes that were accepted earlier and wait for room are not in the map yet: they would land behind this.
+  await flushed(blocks, ref);
   let looked = 0;
   for (let at = from; at < to; ) {
     const extent = await blocks.extent(ref, at, to - at);

@@ -1,44 +1,55 @@
-/** Certificates for tests, made by openssl: an authority, and one certificate of it for both sides. */
-import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+/** Certificates for tests: an authority, servers of it, and the transports that they make. */
 
-const run = promisify(execFile);
+import type { Clock } from '#storage/base/clock.ts';
+import { realClock } from '#storage/base/clock.ts';
+import { StorageError } from '#storage/base/errors.ts';
+import { realRandom } from '#storage/base/random.ts';
+import {
+  type Authority,
+  factsOf,
+  isRevoked,
+  issue,
+  makeAuthority,
+  makeRequest,
+  noRevocations,
+  type Revocations,
+} from '#storage/cluster/certificates.ts';
+import { type Credentials, TlsTransport } from '#storage/rpc/tls.ts';
 
-export interface Certificates {
-  readonly caFile: string;
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
+export class TestCluster {
+  readonly authority: Authority;
+  readonly members = new Set<string>();
+  revocations: Revocations = noRevocations;
+
+  constructor(authority: Authority) {
+    this.authority = authority;
+  }
+
+  static async make(name = 'test'): Promise<TestCluster> {
+    return new TestCluster(await makeAuthority({ clock: realClock, random: realRandom }, name));
+  }
+
+  /** Key and certificate of a server; `clock` says when it was issued. */
+  async credentials(id: string, clock: Clock = realClock): Promise<Credentials> {
+    const { key, request } = await makeRequest(id);
+    const about = { authority: this.authority, request, id, addresses: ['127.0.0.1'] };
+    const cert = await issue({ clock, random: realRandom }, about);
+    return { ca: [this.authority.cert], cert, key };
+  }
+
+  /** A transport of a member. */
+  async member(id: string): Promise<TlsTransport> {
+    this.members.add(id);
+    return this.transport(await this.credentials(id));
+  }
+
+  transport(credentials: Credentials): TlsTransport {
+    return new TlsTransport(realClock, credentials, (peer) => {
+      if (!this.members.has(peer.id)) return new StorageError('INVALID', `${peer.id} is no member`);
+      if (isRevoked(this.revocations, peer)) return new StorageError('INVALID', 'revoked');
+      return null;
+    });
+  }
 }
 
-const keyKind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-
-/** In `directory`; for 127.0.0.1, as server and as client (etcd's gateway is a client of itself). */
-export async function makeCertificates(directory: string, name = 'petal'): Promise<Certificates> {
-  const file = (suffix: string): string => join(directory, `${name}-${suffix}`);
-  const openssl = (args: readonly string[]): Promise<unknown> => run('openssl', [...args]);
-  const [caFile, caKey, certFile, keyFile] = [
-    file('ca.pem'),
-    file('ca-key.pem'),
-    file('cert.pem'),
-    file('key.pem'),
-  ];
-  const authority = ['-x509', '-subj', '/CN=test authority', '-days', '2'];
-  await openssl(['req', ...authority, ...keyKind, '-keyout', caKey, '-out', caFile]);
-  const request = file('request.pem');
-  await openssl(['req', '-subj', '/CN=test', ...keyKind, '-keyout', keyFile, '-out', request]);
-  const extensions = file('extensions.cnf');
-  await writeFile(
-    extensions,
-    'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n',
-  );
-  const by = ['-CA', caFile, '-CAkey', caKey, '-CAcreateserial', '-days', '2'];
-  await openssl(['x509', '-req', '-in', request, ...by, '-extfile', extensions, '-out', certFile]);
-  const read = (path: string): Promise<string> => readFile(path, 'utf8');
-  const [ca, cert, key] = await Promise.all([read(caFile), read(certFile), read(keyFile)]);
-  return { caFile, certFile, keyFile, ca, cert, key };
-}
+export const serialOf = ({ cert }: Credentials): string => factsOf(cert).serial;

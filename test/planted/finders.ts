@@ -8,9 +8,11 @@ import { SimClock } from '../sim/clock.ts';
 import { check, record } from '../sim/crash-points.ts';
 import { SimDisk } from '../sim/disk.ts';
 import { ImagesLoad } from '../sim/images-load.ts';
+import { serverSoftware } from '../sim/machine.ts';
 import { SimRandom } from '../sim/random.ts';
 import { stamped, stampOf } from '../sim/store-history.ts';
 import { type Software, smallStore } from '../sim/store-load.ts';
+import { run } from '../sim/volume-run.ts';
 import { WriteBackLoad, type WriteBackSoftware } from '../sim/write-back-load.ts';
 import { arrayFinders } from './array-finders.ts';
 import { staleGroups } from './stale-groups.ts';
@@ -149,6 +151,16 @@ const finders: Readonly<Record<string, Finder>> = {
         (error: Error) => error.message,
       );
       if (found !== null) return found;
+    }
+    return null;
+  },
+
+  /** Everything that is done to volumes, on disks of which some are lost, against a plain model. */
+  async volumes(_software, directory) {
+    const software = await serverSoftware(join(directory, '..'));
+    for (const seed of [1, 3, 5, 7, 8, 10]) {
+      const { failure } = await run({ software, seed, most: 3000, crashEvery: 3, shrinkMs: 0 });
+      if (failure !== null) return failure;
     }
     return null;
   },

@@ -85,7 +85,10 @@ const adapters = [
   'storage/disk/locate.ts',
   'storage/disk/lock.ts',
   'storage/disk/signature.ts',
+  'storage/rpc/socket-channel.ts',
+  'storage/rpc/socket-transport.ts',
   'storage/rpc/tcp.ts',
+  'storage/rpc/tls.ts',
   'target/clock.ts',
   'target/portal.ts',
 ];
