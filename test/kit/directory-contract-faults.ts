@@ -168,6 +168,8 @@ export function directoryFaultsContract(test: Declare, make: Make): void {
     };
     await round(() => {});
     await round(subject.disturb());
+    // What the writer left open is settled, so that nothing comes after what is listed now.
+    await answered(() => writer.get('last'));
     await directory.commit([], [set('last', '')]);
     const wanted = await contents(directory);
     for (const mirror of mirrors) {
