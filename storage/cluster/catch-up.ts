@@ -28,6 +28,18 @@ export function learn(known: Set<string>, events: readonly DirectoryEvent[]): vo
   }
 }
 
+/**
+ * A caller saw keys by other ways than the events up to `position`, and may watch from there: should they
+ * go, it is to hear of it.
+ */
+export function foresee(
+  known: Set<string>,
+  position: Revision,
+  seen: Iterable<{ readonly key: string; readonly modified: Revision }>,
+): void {
+  for (const { key, modified } of seen) if (modified > position) known.add(key);
+}
+
 /** Events of one revision together, as a transaction wrote them. */
 export function byRevision(events: readonly DirectoryEvent[]): DirectoryEvent[][] {
   const groups: DirectoryEvent[][] = [];

@@ -232,7 +232,9 @@ export class EtcdDirectory implements Directory {
   async list(prefix: string): Promise<Snapshot> {
     await this.#ready();
     // No key is longer.
-    return await this.#reader.list(prefix.slice(0, limits.keyLength + 1));
+    const snapshot = await this.#reader.list(prefix.slice(0, limits.keyLength + 1));
+    this.#follower.told(snapshot.entries);
+    return snapshot;
   }
 
   async commit(compare: readonly Comparison[], mutate: readonly Mutation[]): Promise<Revision> {
@@ -241,7 +243,9 @@ export class EtcdDirectory implements Directory {
     const call = this.#slots.commit(checked);
     this.#commits.add(call);
     try {
-      return await call;
+      const modified = await call;
+      this.#follower.told(checked.mutate.map(({ key }) => ({ key, modified })));
+      return modified;
     } finally {
       this.#commits.delete(call);
     }

@@ -105,21 +105,25 @@ test('an answer that is cut off leaves the outcome unknown', async (t) => {
 });
 
 test('a watch that was cut off while history was compacted ends with the right state', async (t) => {
-  const { clock, server, random } = made();
-  t.log(`seed ${random.seed}`);
-  const [one, two] = await clock.until(Promise.all([server.client('one'), server.client('two')]));
-  await clock.until(two.commit([], [set('gone', ''), set('kept', ''), set('changed', '')]));
-  const mirror = await clock.until(Mirror.of(one));
-  server.cut('one');
-  await clock.until(two.commit([], [unset('gone'), set('changed', '1')]));
-  await clock.until(two.commit([], [set('changed', '2'), set('came', '')]));
-  server.compact();
-  await clock.until(two.commit([], [set('after', '')]));
-  server.heal('one');
-  await clock.quiet();
-  t.true(mirror.equals(await clock.until(contents(two))));
-  t.true(inOrder(mirror.heard));
-  t.is(mirror.heard.filter(({ key }) => key === 'changed').length, 1);
+  const { seed } = new SeededRandom();
+  // In some rounds the list is ahead of the events that this client has got.
+  for (let round = 0; round < 50; round++) {
+    const { clock, server } = made(seed + round);
+    const at = `seed ${seed + round}`;
+    const [one, two] = await clock.until(Promise.all([server.client('one'), server.client('two')]));
+    await clock.until(two.commit([], [set('gone', ''), set('kept', ''), set('changed', '')]));
+    const mirror = await clock.until(Mirror.of(one));
+    server.cut('one');
+    await clock.until(two.commit([], [unset('gone'), set('changed', '1')]));
+    await clock.until(two.commit([], [set('changed', '2'), set('came', '')]));
+    server.compact();
+    await clock.until(two.commit([], [set('after', '')]));
+    server.heal('one');
+    await clock.quiet();
+    t.true(mirror.equals(await clock.until(contents(two))), at);
+    t.true(inOrder(mirror.heard), at);
+    t.is(mirror.heard.filter(({ key }) => key === 'changed').length, 1, at);
+  }
 });
 
 test('a restored backup is refused until the generation is raised', async (t) => {

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '#storage/base/clock.ts';
 import { StorageError } from '#storage/base/errors.ts';
-import { byRevision, learn, missedEvents } from '#storage/cluster/catch-up.ts';
+import { byRevision, foresee, learn, missedEvents } from '#storage/cluster/catch-up.ts';
 import type {
   Comparison,
   Directory,
@@ -181,8 +181,10 @@ export class SimClient implements Directory {
     return this.#read((state) => state.get(key));
   }
 
-  list(prefix: string): Promise<Snapshot> {
-    return this.#read((state) => state.list(prefix));
+  async list(prefix: string): Promise<Snapshot> {
+    const snapshot = await this.#read((state) => state.list(prefix));
+    foresee(this.#known, this.#position, snapshot.entries);
+    return snapshot;
   }
 
   async commit(compare: readonly Comparison[], mutate: readonly Mutation[]): Promise<Revision> {
@@ -191,7 +193,10 @@ export class SimClient implements Directory {
     const call = this.#commit(checked);
     this.#commits.add(call);
     try {
-      return await call;
+      const modified = await call;
+      const keys = checked.mutate.map(({ key }) => ({ key, modified }));
+      foresee(this.#known, this.#position, keys);
+      return modified;
     } finally {
       this.#commits.delete(call);
     }

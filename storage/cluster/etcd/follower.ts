@@ -13,7 +13,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { StorageError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { byRevision, learn, missedEvents } from '../catch-up.ts';
+import { byRevision, foresee, learn, missedEvents } from '../catch-up.ts';
 import type { DirectoryEvent, Revision } from '../directory.ts';
 import { limits } from '../limits.ts';
 import type { Watchers } from '../watchers.ts';
@@ -73,6 +73,11 @@ export class Follower {
       await endpoints.pause(pauseMs);
       pauseMs = Math.min(pauseMs * 2, limits.etcdWatchRetryMsMax);
     }
+  }
+
+  /** A caller was told of keys that the stream may not have come to. */
+  told(keys: Iterable<{ readonly key: string; readonly modified: Revision }>): void {
+    foresee(this.#known, this.#revision, keys);
   }
 
   stop(): void {
