@@ -300,7 +300,9 @@ export class SimClient implements Directory {
     this.#seen = now;
   }
 
+  /** For good; the first reason counts. */
   #end(error: StorageError): StorageError {
+    if (this.#failure !== null) return this.#failure;
     this.#failure = error;
     this.#watchers.close();
     this.#server.gone(this);
