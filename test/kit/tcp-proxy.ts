@@ -10,6 +10,7 @@ interface Link {
   readonly near: Socket;
   readonly far: Socket;
   wasCut: boolean;
+  silent: boolean;
 }
 
 export class TcpProxy {
@@ -55,9 +56,8 @@ export class TcpProxy {
   /** The connections there are now say nothing any more, new ones work: half open. */
   silence(): void {
     for (const link of this.#links) {
-      link.wasCut = true;
-      link.near.pause();
-      link.far.pause();
+      link.silent = true;
+      this.#apply(link);
     }
   }
 
@@ -82,7 +82,7 @@ export class TcpProxy {
     }
     void this.#whoIs(near.remotePort ?? 0).then((from) => {
       const far = connect({ host: '127.0.0.1', port: this.#target, allowHalfOpen: true });
-      const link: Link = { from, near, far, wasCut: false };
+      const link: Link = { from, near, far, wasCut: false, silent: false };
       this.#links.add(link);
       for (const [one, other] of [
         [near, far],
@@ -103,7 +103,7 @@ export class TcpProxy {
   }
 
   #apply(link: Link): void {
-    const cut = this.#cut(link.from);
+    const cut = link.silent || this.#cut(link.from);
     if (cut) link.wasCut = true;
     for (const socket of [link.near, link.far]) {
       if (cut) socket.pause();
