@@ -52,6 +52,7 @@ const numbers: Readonly<Record<StorageErrorCode, number>> = {
   UNKNOWN_OUTCOME: 11,
   BUSY: 12,
   MISCOMPARE: 13,
+  TOO_OLD: 14,
 };
 const codes = new Map(
   Object.entries(numbers).map(([code, number]) => [number, code as StorageErrorCode]),

@@ -78,6 +78,7 @@ test('only appliance/ and test/ see both target/ and storage/', (t) => {
 const adapters = [
   'storage/base/clock.ts',
   'storage/base/random.ts',
+  'storage/cluster/etcd/http.ts',
   'storage/disk/file.ts',
   'storage/disk/create.ts',
   'storage/disk/helper.ts',
