@@ -55,6 +55,7 @@ function codeOf(error: StorageError, writing: boolean): DeviceErrorCode {
     case 'EXISTS':
     case 'INVALID':
     case 'TOO_NEW':
+    case 'TOO_OLD':
       return DeviceErrorCode.failed;
   }
 }

@@ -57,6 +57,7 @@ export function fromStorage(error: unknown): PetalError | null {
     case 'MEDIUM_ERROR':
     case 'CORRUPT':
     case 'TOO_NEW':
+    case 'TOO_OLD':
       return new PetalError('STORE_FAILED', error.message, options);
     case 'MISCOMPARE':
       return null;

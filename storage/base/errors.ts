@@ -21,6 +21,8 @@ const codes = {
   CORRUPT: false,
   /** Written by a newer version of the software. */
   TOO_NEW: false,
+  /** Older than what was seen before, as after an old backup was restored. */
+  TOO_OLD: false,
   /** A transaction's comparison did not hold. */
   CONFLICT: true,
   /** The outcome is not known; read back before trying again. */

@@ -21,17 +21,12 @@ import type {
   DirectoryEvent,
   Mutation,
   Revision,
+  Seen,
   Snapshot,
 } from './directory.ts';
-import {
-  claimedBytes,
-  decodeImage,
-  encodeImage,
-  type Image,
-  imageBytes,
-  keyFault,
-} from './image.ts';
+import { claimedBytes, decodeImage, encodeImage, type Image, imageBytes } from './image.ts';
 import { limits } from './limits.ts';
+import { type Transaction, transaction } from './transaction.ts';
 import { Watchers } from './watchers.ts';
 
 export interface EmbeddedOptions {
@@ -137,6 +132,12 @@ export class EmbeddedDirectory implements Directory {
     this.#watchers = new Watchers(image.revision);
   }
 
+  /** A cluster of one: the store is the cluster, and no backup of its Directory alone exists. */
+  seen(): Seen {
+    const clusterId = Buffer.from(this.#options.storeId).toString('hex');
+    return { clusterId, generation: 1n, revision: this.#revision };
+  }
+
   async get(key: string): Promise<DirectoryEntry | null> {
     this.#checkReadable();
     const entry = this.#entries.get(key);
@@ -151,23 +152,20 @@ export class EmbeddedDirectory implements Directory {
 
   watch(prefix: string, after: Revision, heard: (event: DirectoryEvent) => void): () => void {
     this.#checkReadable();
+    if (after > this.#revision) {
+      const now = this.#revision;
+      throw new StorageError('INVALID', `revision ${after} is still to come (now ${now})`);
+    }
     return this.#watchers.watch(prefix, after, heard);
   }
 
   async commit(compare: readonly Comparison[], mutate: readonly Mutation[]): Promise<Revision> {
     if (this.#closed) throw closed();
-    checkTransaction(compare, mutate);
-    // What the caller hands over may change while this waits for its turn.
-    const comparisons = compare.map((step) => ({ ...step }));
-    // A Buffer's own `slice` is no copy.
-    const mutations = mutate.map(({ key, value }) => ({
-      key,
-      value: value === null ? null : new Uint8Array(value),
-    }));
-    return await this.#serial.run(() => this.#commit(comparisons, mutations));
+    const checked = transaction(compare, mutate);
+    return await this.#serial.run(() => this.#commit(checked));
   }
 
-  async #commit(compare: readonly Comparison[], mutate: readonly Mutation[]): Promise<Revision> {
+  async #commit({ compare, mutate }: Transaction): Promise<Revision> {
     if (this.#failed !== null) throw this.#failed;
     for (const { key, modified } of compare) {
       const held = this.#entries.get(key)?.modified ?? 0n;
@@ -254,21 +252,3 @@ const copyOf = (entry: DirectoryEntry): DirectoryEntry => ({
 
 const inOrder = (entries: Iterable<DirectoryEntry>): DirectoryEntry[] =>
   [...entries].sort((a, b) => (a.key < b.key ? -1 : 1));
-
-function checkTransaction(compare: readonly Comparison[], mutate: readonly Mutation[]): void {
-  const steps = Math.max(compare.length, mutate.length);
-  if (steps > limits.transactionSteps) {
-    const most = limits.transactionSteps;
-    throw new StorageError('INVALID', `a transaction has at most ${most} steps, not ${steps}`);
-  }
-  const seen = new Set<string>();
-  for (const { key, value } of mutate) {
-    const fault = keyFault(key);
-    if (fault !== null) throw new StorageError('INVALID', `key ${JSON.stringify(key)}: ${fault}`);
-    if (seen.has(key)) throw new StorageError('INVALID', `key ${key} is written twice`);
-    seen.add(key);
-    if (value !== null && value.length > limits.valueBytes) {
-      throw new StorageError('INVALID', `${key}: a value has at most ${limits.valueBytes} bytes`);
-    }
-  }
-}

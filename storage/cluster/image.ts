@@ -21,6 +21,7 @@ import { crc32c } from '../base/crc32c.ts';
 import { StorageError } from '../base/errors.ts';
 import type { DirectoryEntry, Revision } from './directory.ts';
 import { limits } from './limits.ts';
+import { keyFault } from './transaction.ts';
 
 const magic = 0x5249444c41544550n; // "PETALDIR", little-endian
 const version = 1;
@@ -131,14 +132,6 @@ function decodeEntries(bytes: Uint8Array, end: number, count: number): Directory
     from = next;
   }
   return from === end ? entries : null;
-}
-
-/** What is wrong with a key, or null. Printable ASCII, so that key order is byte order everywhere. */
-export function keyFault(key: string): string | null {
-  if (key.length === 0) return 'a key is not empty';
-  if (key.length > limits.keyLength) return `a key has at most ${limits.keyLength} characters`;
-  if (!/^[!-~]+$/.test(key)) return 'a key is printable ASCII without spaces';
-  return null;
 }
 
 const viewOf = (bytes: Uint8Array): DataView =>

@@ -9,6 +9,7 @@ import { limits } from './limits.ts';
 
 interface Watcher {
   readonly prefix: string;
+  readonly after: Revision;
   readonly heard: (event: DirectoryEvent) => void;
   readonly waiting: DirectoryEvent[];
   scheduled: boolean;
@@ -18,29 +19,35 @@ interface Watcher {
 export class Watchers {
   readonly #watchers = new Set<Watcher>();
   readonly #history: { revision: Revision; events: readonly DirectoryEvent[] }[] = [];
+  #historyBytes = 0;
   /** Events after this revision are all in `#history`. */
   #forgotten: Revision;
-  #latest: Revision;
 
   constructor(revision: Revision) {
     this.#forgotten = revision;
-    this.#latest = revision;
   }
 
-  /** NOT_FOUND: `after` is too long ago; list again and watch from there. INVALID: not yet. */
+  /**
+   * NOT_FOUND: `after` is too long ago; list again and watch from there. It may be later than what
+   * was heard of last.
+   */
   watch(prefix: string, after: Revision, heard: (event: DirectoryEvent) => void): () => void {
-    if (after > this.#latest) {
-      throw new StorageError('INVALID', `revision ${after} is still to come (now ${this.#latest})`);
-    }
     if (after < this.#forgotten) {
       throw new StorageError(
         'NOT_FOUND',
         `changes before revision ${this.#forgotten} are forgotten; list again and watch from there`,
       );
     }
-    const watcher: Watcher = { prefix, heard, waiting: [], scheduled: false, stopped: false };
+    const watcher: Watcher = {
+      prefix,
+      after,
+      heard,
+      waiting: [],
+      scheduled: false,
+      stopped: false,
+    };
     this.#watchers.add(watcher);
-    for (const { revision, events } of this.#history) if (revision > after) tell(watcher, events);
+    for (const { events } of this.#history) tell(watcher, events);
     return () => {
       watcher.stopped = true;
       this.#watchers.delete(watcher);
@@ -48,10 +55,15 @@ export class Watchers {
   }
 
   committed(revision: Revision, events: readonly DirectoryEvent[]): void {
-    this.#latest = revision;
     this.#history.push({ revision, events });
-    if (this.#history.length > limits.historyTransactions) {
-      this.#forgotten = this.#history.shift()!.revision;
+    this.#historyBytes += bytesOf(events);
+    while (
+      this.#history.length > limits.historyTransactions ||
+      this.#historyBytes > limits.historyBytes
+    ) {
+      const oldest = this.#history.shift()!;
+      this.#forgotten = oldest.revision;
+      this.#historyBytes -= bytesOf(oldest.events);
     }
     for (const watcher of this.#watchers) tell(watcher, events);
   }
@@ -62,8 +74,14 @@ export class Watchers {
   }
 }
 
+const bytesOf = (events: readonly DirectoryEvent[]): number =>
+  events.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0);
+
 function tell(watcher: Watcher, events: readonly DirectoryEvent[]): void {
-  for (const event of events) if (event.key.startsWith(watcher.prefix)) watcher.waiting.push(event);
+  for (const event of events) {
+    if (event.revision <= watcher.after || !event.key.startsWith(watcher.prefix)) continue;
+    watcher.waiting.push(event);
+  }
   if (watcher.scheduled || watcher.waiting.length === 0) return;
   watcher.scheduled = true;
   queueMicrotask(() => {

@@ -5,14 +5,20 @@
  */
 
 export interface Channel {
-  /** For people and logs: who is at the other end. */
+  /** Who is at the other end: the id that the transport has proved, else an address for people. */
   readonly peer: string;
-  /** Queue a message. False: the peer is slow; send no more until `drained` is heard. */
-  send(message: Uint8Array): boolean;
-  close(): void;
+  /**
+   * Queue a message of one or two parts. `head` may be used again at once; `payload` is the channel's
+   * and does not change any more. Leaves when the current input has been handled. False: the peer is
+   * slow (or gone); send no more until `drained` is heard.
+   */
+  send(head: Uint8Array, payload?: Uint8Array): boolean;
+  /** What was sent still goes out; with a reason nothing does, and the listener is told the reason. */
+  close(reason?: Error): void;
 }
 
 export interface ChannelListener {
+  /** The bytes are the listener's to keep. */
   message(message: Uint8Array): void;
   drained(): void;
   /** The channel has ended; nothing is heard after this. */

@@ -13,7 +13,7 @@ export const limits = {
   disks: 4096,
   /** With the disks' records they fit the embedded Directory, which is written whole with every change. */
   snapshots: 8192,
-  /** Disks with a snapshot at one point: each takes two steps of a transaction, of which there are 128. */
+  /** Disks with a snapshot at one point: each takes two steps of a transaction (cluster/limits.ts). */
   snapshotGroup: 32,
   /** All attributes of one disk, keys and values, in characters: an access list of some hundreds. */
   attributeLength: 64 * 1024,

@@ -5,7 +5,7 @@
  * `--durable` is the same with our own load generator and goals (durable.ts).
  * `--ram` measures the target without a store instead (ram.ts), `--store` counts what the store does to its
  * disk (store.ts), `--write-back` what never reaches the log (write-back.ts), `--map` what a large map needs (map.ts),
- * `--neighbours` what one host can do to another (neighbours.ts).
+ * `--neighbours` what one host can do to another (neighbours.ts), `--rpc` what a call between servers costs (rpc.ts).
  */
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,6 +21,7 @@ import { writeRandomFile } from './fill.ts';
 import { measureMap } from './map.ts';
 import { measureNeighbours } from './neighbours.ts';
 import { compareRam } from './ram.ts';
+import { measureRpc } from './rpc.ts';
 import { measureStore } from './store.ts';
 import {
   calibrate,
@@ -47,6 +48,7 @@ const USAGE = `usage: npm run bench -- [options]
   --write-back    what of a trace in which most blocks die young reaches the log
   --map           memory and disk calls of a map of 1 TiB of scattered blocks; takes 10 GiB below TMPDIR
   --neighbours    a host's latency while another floods or never reads
+  --rpc           a remote 4 KiB read as a call between servers, beside bare messages, with TLS and without
 Data goes below TMPDIR (${tmpdir()}): point it at the disk that is to be measured.`;
 
 async function main(): Promise<void> {
@@ -61,6 +63,7 @@ async function main(): Promise<void> {
       map: { type: 'boolean', default: false },
       'write-back': { type: 'boolean', default: false },
       neighbours: { type: 'boolean', default: false },
+      rpc: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -93,6 +96,10 @@ async function main(): Promise<void> {
   }
   if (values.neighbours) {
     console.log(await measureNeighbours({ rounds, seconds }));
+    return;
+  }
+  if (values.rpc) {
+    console.log(await measureRpc({ rounds, seconds }));
     return;
   }
   const loads = WORKLOADS.filter(

@@ -78,13 +78,17 @@ test('only appliance/ and test/ see both target/ and storage/', (t) => {
 const adapters = [
   'storage/base/clock.ts',
   'storage/base/random.ts',
+  'storage/cluster/etcd/http.ts',
   'storage/disk/file.ts',
   'storage/disk/create.ts',
   'storage/disk/helper.ts',
   'storage/disk/locate.ts',
   'storage/disk/lock.ts',
   'storage/disk/signature.ts',
+  'storage/rpc/socket-channel.ts',
+  'storage/rpc/socket-transport.ts',
   'storage/rpc/tcp.ts',
+  'storage/rpc/tls.ts',
   'target/clock.ts',
   'target/portal.ts',
 ];

@@ -91,11 +91,14 @@ export class Cluster {
       this.#values += 1;
       return this.#values;
     };
+    const window = { at: 0 };
     const hosts = 2 + this.random.below(4);
     for (let host = 0; host < hosts; host += 1) {
       const { world, random, histories } = this;
       const gateways = () => this.gateways;
-      this.hosts.push(new Host({ world, random, histories, gateways, most: 3, nextValue }, host));
+      this.hosts.push(
+        new Host({ world, random, histories, gateways, window, most: 3, nextValue }, host),
+      );
     }
   }
 

@@ -20,6 +20,8 @@ export interface Hosts {
   readonly gateways: () => readonly Gateway[];
   /** Block by block. */
   readonly histories: readonly History[];
+  /** Where they all work just now. */
+  readonly window: { at: number };
   /** Blocks of one command at most. */
   readonly most: number;
   readonly nextValue: () => number;
@@ -28,13 +30,12 @@ export interface Hosts {
 /** How long a host waits for an answer before it takes the other path: some are set to give up early. */
 const patienceMs = 6000;
 const hastyMs = 300;
-/** Blocks that a host works on for a while: what is not written again keeps what once went wrong. */
+/** Blocks that all hosts work on for a while: they meet there, and what is left keeps what once went wrong. */
 const windowBlocks = 6;
 
 export class Host {
   readonly #hosts: Hosts;
   #path: number;
-  #window = 0;
   readonly #hasty: boolean;
   /** Block → values that were sent and given up, and not followed by one that was acknowledged. */
   readonly #givenUp = new Map<number, number[]>();
@@ -50,11 +51,11 @@ export class Host {
 
   /** Until told to stop. */
   async run(going: () => boolean): Promise<void> {
-    const { random, histories, most } = this.#hosts;
+    const { random, histories, most, window } = this.#hosts;
     while (going()) {
       const count = 1 + random.below(most);
-      if (random.below(40) === 0) this.#window = random.below(histories.length);
-      const near = this.#window + random.below(windowBlocks);
+      if (random.below(100) === 0) window.at = random.below(histories.length);
+      const near = window.at + random.below(windowBlocks);
       const block = near % (histories.length - count + 1);
       if (random.below(5) < 2) await this.#read(block, count);
       else await this.#write(block, count);
@@ -109,9 +110,9 @@ export class Host {
 
   /** The other path, and often work elsewhere, so that what was half done stays as it is. */
   #failed(): void {
-    const { random, histories } = this.#hosts;
+    const { random, histories, window } = this.#hosts;
     this.#path += 1;
-    if (random.below(4) > 0) this.#window = random.below(histories.length);
+    if (random.below(4) > 0) window.at = random.below(histories.length);
   }
 
   async #read(block: number, count: number): Promise<void> {

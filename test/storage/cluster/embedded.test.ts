@@ -8,7 +8,10 @@ import { StorageError } from '#storage/base/errors.ts';
 import { silentLog } from '#storage/base/log.ts';
 import { type EmbeddedDirectory, formatEmbedded, openEmbedded } from '#storage/cluster/embedded.ts';
 import { encodeImage } from '#storage/cluster/image.ts';
+import { limits } from '#storage/cluster/limits.ts';
 import { directoryContract } from '#test/kit/directory-contract.ts';
+import { directoryFaultsContract } from '#test/kit/directory-contract-faults.ts';
+import type { Subject } from '#test/kit/directory-subject.ts';
 import { SeededRandom } from '#test/kit/random.ts';
 import { MemoryDisk } from '#test/sim/memory-disk.ts';
 
@@ -33,7 +36,22 @@ const stateOf = async (directory: EmbeddedDirectory): Promise<string> => {
   return JSON.stringify([`${revision}`, sum]);
 };
 
-directoryContract(test, async () => await openEmbedded(await blank(), options));
+const make = async (): Promise<Subject> => {
+  const directory = await openEmbedded(await blank(), options);
+  return {
+    directory,
+    other: null,
+    forget: async () => {
+      for (let i = 0; i <= limits.historyTransactions; i++) {
+        await directory.commit([], [{ key: 'nothing', value: null }]);
+      }
+    },
+    // There is no network: nothing is lost.
+    disturb: () => () => {},
+  };
+};
+directoryContract(test, make);
+directoryFaultsContract(test, make);
 
 test('a crash at any write, torn anyhow, leaves the old or the new', async (t) => {
   const random = new SeededRandom();

@@ -51,6 +51,7 @@ export class World {
 }
 
 const stepping = (directory: Directory, steps: Steps): Directory => ({
+  seen: () => directory.seen(),
   get: (key) => directory.get(key),
   list: (prefix) => directory.list(prefix),
   watch: (prefix, after, heard) => directory.watch(prefix, after, heard),
