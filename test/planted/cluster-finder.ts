@@ -6,7 +6,7 @@ import type { ClusterSoftware } from '../sim/cluster/cluster.ts';
 import { runSeed } from '../sim/cluster/run.ts';
 
 /** A fault that so many seeds do not show is not caught. */
-const seedsMost = 60;
+const seedsMost = 120;
 
 /** Null: nothing was found. `storage` is the directory of the copy. */
 export async function findInCluster(storage: string, most = seedsMost): Promise<string | null> {

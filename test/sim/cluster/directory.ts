@@ -84,6 +84,7 @@ export class SimGlobalState {
       watch: (_prefix: string, _after: Revision, _heard: (event: DirectoryEvent) => void) => {
         throw new Error('nothing of this simulation watches');
       },
+      seen: () => ({ clusterId: 'simulated', generation: 1n, revision: this.#revision }),
       close: async () => {},
     };
   }
