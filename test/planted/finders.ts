@@ -15,6 +15,7 @@ import { type Software, smallStore } from '../sim/store-load.ts';
 import { run } from '../sim/volume-run.ts';
 import { WriteBackLoad, type WriteBackSoftware } from '../sim/write-back-load.ts';
 import { arrayFinders } from './array-finders.ts';
+import { findInCluster } from './cluster-finder.ts';
 import { staleGroups } from './stale-groups.ts';
 
 type Finder = (software: Software, directory: string) => Promise<string | null>;
@@ -163,6 +164,11 @@ const finders: Readonly<Record<string, Finder>> = {
       if (failure !== null) return failure;
     }
     return null;
+  },
+
+  /** Servers that replicate, under faults. */
+  cluster(_software, directory) {
+    return findInCluster(join(directory, '..'));
   },
 
   'stale groups': staleGroups,

@@ -75,10 +75,12 @@ test('every file of the product is reached from a program', (t) => {
 const seams = [
   'storage/cluster/certificates.ts',
   'storage/cluster/etcd.ts',
+  'storage/replica/replica.ts',
   'storage/rpc/links.ts',
   'storage/rpc/messages.ts',
   'storage/rpc/tcp.ts',
   'storage/rpc/tls.ts',
+  'storage/volume/client.ts',
 ];
 
 test('the lock file and the configuration record no download address', (t) => {
