@@ -60,12 +60,17 @@ export class Cluster {
   #values = 0;
   #writing = true;
 
-  constructor(software: ClusterSoftware, seed: number, servers = 2 + (seed % 2)) {
+  constructor(
+    software: ClusterSoftware,
+    seed: number,
+    servers = 2 + (seed % 2),
+    times: Times | null = null,
+  ) {
     this.#software = software;
     this.random = new SimRandom(seed);
     this.network = new SimNetwork(this.world, this.random, software.StorageError);
     this.global = new SimGlobalState(this.world, this.random, software.StorageError);
-    this.#times = this.#pickTimes();
+    this.#times = times ?? this.#pickTimes();
     this.#names = ['A', 'B', 'C'].slice(0, servers);
     const names = this.#names;
     const pairs = names.map((name, index) => [name, names[(index + 1) % names.length]!]);

@@ -1,5 +1,6 @@
 /** A simulated cluster of two servers for single stories. */
 import { groupOf } from '#storage/replica/configuration.ts';
+import { defaultTimes } from '#storage/replica/limits.ts';
 import { Cluster } from '#test/sim/cluster/cluster.ts';
 import { blockBytes } from '#test/sim/cluster/initiator.ts';
 import { software } from '#test/sim/cluster/run.ts';
@@ -8,7 +9,7 @@ export class Story {
   readonly cluster: Cluster;
 
   constructor(seed: number, servers = 2) {
-    this.cluster = new Cluster(software, seed, servers);
+    this.cluster = new Cluster(software, seed, servers, defaultTimes);
   }
 
   async begin(): Promise<this> {

@@ -5,8 +5,8 @@
 import test from 'ava';
 import { runSeed, software } from '#test/sim/cluster/run.ts';
 
-const fixed = 80;
-const fresh = 20;
+const fixed = 40;
+const fresh = 10;
 
 test('fixed seeds', async (t) => {
   let operations = 0;
