@@ -213,21 +213,35 @@ void vaai_phase(void) {
   clone_within();
 }
 
+/* Each path may be told once that the pool runs short, whenever the daemon has looked. */
+static uint32_t write_warned(int which, uint32_t lba, unsigned char value) {
+  uint32_t said = write_bytes(which, lba, MIB, value);
+  return said == RUNS_SHORT ? write_bytes(which, lba, MIB, value) : said;
+}
+
+static void skip_warning(int which) {
+  uint32_t said = outcome(iscsi_testunitready_sync(path[which], LUN));
+  if (said != RUNS_SHORT) expect(GOOD, said, which);
+}
+
 void full_phase(void) {
   step = "a pool without room (27/07)";
   uint32_t said = GOOD, written = 0;
   while (said == GOOD && written < 1000) {
-    said = write_bytes(A1, written * (MIB / SECTOR), MIB, 0xee);
+    said = write_warned(A1, written * (MIB / SECTOR), 0xee);
     if (said == GOOD) written++;
   }
   expect(NO_SPACE, said, A1);
-  expect(NO_SPACE, write_bytes(B2, 999 * (MIB / SECTOR), MIB, 0xee), B2);
+  expect(NO_SPACE, write_warned(B2, 999 * (MIB / SECTOR), 0xee), B2);
+  skip_warning(B1);
   expect_bytes(B1, (written - 1) * (MIB / SECTOR), MIB, 0xee);
   step = "room again after Delete";
   struct unmap_list most = { .lba = 0, .num = written / 2 * (MIB / SECTOR) };
+  skip_warning(A2);
   expect(GOOD, outcome(iscsi_unmap_sync(path[A2], LUN, 0, 0, &most, 1)), A2);
-  for (int tries = 0; (said = write_bytes(B2, 0, MIB, 0xdd)) == NO_SPACE && tries < 100; tries++) poll(NULL, 0, 50);
+  for (int tries = 0; (said = write_warned(B2, 0, 0xdd)) == NO_SPACE && tries < 100; tries++) poll(NULL, 0, 50);
   expect(GOOD, said, B2);
+  skip_warning(A1);
   expect_bytes(A1, 0, MIB, 0xdd);
   printf("full after %u MiB\n", written);
 }
