@@ -23,7 +23,7 @@ type Finder = (software: Software, directory: string) => Promise<string | null>;
 const finders: Readonly<Record<string, Finder>> = {
   /** Crash points of a few short traces. */
   async crash(software) {
-    for (const seed of [1, 2, 3]) {
+    for (const seed of [1, 2, 3, 4]) {
       const recording = await record(software, { seed, operations: 1200 }).catch(String);
       if (typeof recording === 'string') return recording;
       const options = { seed, every: 3, untilFound: true };
