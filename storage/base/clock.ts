@@ -26,5 +26,11 @@ export const realClock: Clock = {
   soon: (fire) => setImmediate(fire),
 };
 
+/** Resolves when `ms` have passed. */
+export const pause = (clock: Clock, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    clock.after(ms, resolve);
+  });
+
 /** Others have their turn. */
 export const turn = (clock: Clock): Promise<void> => new Promise((resolve) => clock.soon(resolve));

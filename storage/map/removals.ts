@@ -7,7 +7,7 @@
  * what was done since. With two children or more the removed epoch stays as a ghost: what none of them
  * shares any more is given back, the rest when one child is left.
  */
-import { type Clock, turn } from '../base/clock.ts';
+import { type Clock, pause, turn } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { LogWriter } from '../log/writer.ts';
@@ -195,7 +195,7 @@ export class Removals {
     while (!this.#over && (content.pages.crowded || !room.forRemoval())) {
       progress();
       // Not in the next turn: what makes room is the disk's to end.
-      await new Promise<void>((resolve) => clock.after(roomMs, resolve));
+      await pause(clock, roomMs);
     }
   }
 }

@@ -34,7 +34,7 @@ export class Copies {
     await member.learn(call.version);
     if (call.session === null && call.version === member.term.version) await member.serving();
     const { term } = member;
-    if (call.version !== term.version) return this.#redirect();
+    if (call.version !== term.version) return member.redirect;
     if (call.session === null ? member.stage !== 'serving' : call.session !== this.#session) {
       return { kind: 'unready' };
     }
@@ -61,11 +61,7 @@ export class Copies {
     } catch {
       return { kind: 'unready' };
     }
-    return term.ended ? this.#redirect() : { kind: 'done' };
-  }
-
-  #redirect(): ReplyOf<'replicate'> {
-    return { kind: 'redirect', configuration: this.#member.term.configuration };
+    return term.ended ? member.redirect : { kind: 'done' };
   }
 
   #note({ chunk, number, offset, data }: ChunkWrite): void {
@@ -85,7 +81,7 @@ export class Copies {
     const member = this.#member;
     await member.learn(call.version);
     if (call.version !== member.term.version || member.stage !== 'serving') {
-      return { kind: 'redirect', configuration: member.term.configuration };
+      return member.redirect;
     }
     for (const [chunk, number] of call.upTo) {
       const left = this.#uncommitted
@@ -117,9 +113,7 @@ export class Copies {
     const member = this.#member;
     const { term } = member;
     const { chunk, copy } = call;
-    if (call.version !== term.version) {
-      return { kind: 'redirect', configuration: term.configuration };
-    }
+    if (call.version !== term.version) return member.redirect;
     if (call.session !== this.#session) return { kind: 'unready' };
     this.received += 1;
     const taken = this.#taken.get(chunk);

@@ -47,9 +47,7 @@ export class Joining {
     const { member, writes, all } = this.#ports;
     await member.learn(call.version);
     const { term } = member;
-    if (call.version !== term.version) {
-      return { kind: 'redirect', configuration: term.configuration };
-    }
+    if (call.version !== term.version) return member.redirect;
     // In sync with another store: what it had is gone, and the configuration does not know yet.
     const synced = term.configuration.insync.find(({ server }) => server === from);
     if (synced !== undefined && synced.store !== call.store) void member.remove(term, from);

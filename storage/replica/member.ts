@@ -9,7 +9,7 @@
  * Every new version is a new `Term`. What was begun in one looks, after each await, whether it has ended.
  */
 import assert from 'node:assert/strict';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, pause } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Serial } from '../base/serial.ts';
@@ -22,7 +22,7 @@ import {
 } from './configuration.ts';
 import { Leases } from './leases.ts';
 import { limits, type Times } from './limits.ts';
-import type { Peers } from './messages.ts';
+import type { Peers, Redirect } from './messages.ts';
 import type { ChunkStore } from './store.ts';
 
 export interface MemberPorts {
@@ -122,6 +122,11 @@ export class Member {
     };
   }
 
+  /** For somebody who knows another configuration. */
+  get redirect(): Redirect {
+    return { kind: 'redirect', configuration: this.#term.configuration };
+  }
+
   /** The first in sync of the order in which a chunk's copies lie. */
   coordinator(order: readonly string[]): string | null {
     const { insync } = this.#term.configuration;
@@ -156,9 +161,7 @@ export class Member {
   }
 
   pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.ports.clock.after(ms, resolve);
-    });
+    return pause(this.ports.clock, ms);
   }
 
   #wake(): void {

@@ -28,17 +28,14 @@ export class Reads {
   async read(call: ReadCall): Promise<ReadReply> {
     const { member, order } = this.#ports;
     const term = await member.serving();
-    if (term === null) return member.stage === 'out' ? this.#redirect() : { kind: 'unready' };
-    if (call.version !== term.version || !term.member) return this.#redirect();
+    if (term === null)
+      return member.stage === 'out' ? this.#ports.member.redirect : { kind: 'unready' };
+    if (call.version !== term.version || !term.member) return this.#ports.member.redirect;
     if (!(await this.#leased(term))) return { kind: 'unready' };
     await member.quiet(term);
     if (term.ended) return { kind: 'unready' };
     if (member.coordinator(order(call.chunk)) === member.name) return this.#locked(call, term);
     return this.#beside(call, term);
-  }
-
-  #redirect(): ReadReply {
-    return { kind: 'redirect', configuration: this.#ports.member.term.configuration };
   }
 
   /** Leases of all others in sync; right after a change they need a heartbeat to come. */
@@ -57,7 +54,7 @@ export class Reads {
   async #locked(call: ReadCall, term: Term): Promise<ReadReply> {
     const { chunk, offset, length } = call;
     const lock = await this.#ports.locks.acquire(chunk, offset, offset + length, false);
-    if (lock === null) return this.#redirect();
+    if (lock === null) return this.#ports.member.redirect;
     try {
       return await this.#answer(call, term);
     } finally {

@@ -6,7 +6,7 @@
 import type { Copies } from './copies.ts';
 import { limits } from './limits.ts';
 import type { Member, Term } from './member.ts';
-import type { CallOf, ReplyOf } from './messages.ts';
+import type { CallOf, Redirect, ReplyOf, Unready } from './messages.ts';
 import { compareNumbers, type WriteNumber } from './number.ts';
 import type { Chunk } from './store.ts';
 
@@ -106,20 +106,18 @@ export class Settling {
   }
 
   /** Progress under the version of the call, or why there is none. */
-  async #at(call: CallOf<'exchange'>): Promise<Progress | ReplyOf<'settled'>> {
+  async #at(call: CallOf<'exchange'>): Promise<Progress | Redirect | Unready> {
     const member = this.#member;
     await member.learn(call.version);
     const { term } = member;
-    if (term.version !== call.version) {
-      return { kind: 'redirect', configuration: term.configuration };
-    }
+    if (term.version !== call.version) return member.redirect;
     const progress = this.#progress;
     return progress === null || progress.term !== term ? { kind: 'unready' } : progress;
   }
 
   async exchange(call: CallOf<'exchange'>): Promise<ReplyOf<'exchange'>> {
     const progress = await this.#at(call);
-    if ('kind' in progress) return progress.kind === 'done' ? { kind: 'unready' } : progress;
+    if ('kind' in progress) return progress;
     const { store } = this.#member.ports;
     const chunks = store
       .busy(this.#member.group)
@@ -135,7 +133,7 @@ export class Settling {
 
   async fetch(call: CallOf<'fetch'>): Promise<ReplyOf<'fetch'>> {
     const progress = await this.#at(call);
-    if ('kind' in progress) return progress.kind === 'done' ? { kind: 'unready' } : progress;
+    if ('kind' in progress) return progress;
     const copy = await this.#member.ports.store.copy(call.chunk);
     return progress.term.ended ? { kind: 'unready' } : { kind: 'copy', copy };
   }

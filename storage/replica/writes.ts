@@ -59,16 +59,20 @@ export class Writes {
     return [...this.#inFlight.keys()];
   }
 
+  get #operations(): readonly Operation[] {
+    return [...this.#inFlight.values()].flat();
+  }
+
   async write(call: WriteCall): Promise<WriteReply> {
     const { member, locks } = this.#ports;
     const term = await member.serving();
     if (term === null) return this.#elsewhere();
-    if (!this.#coordinates(call, term)) return this.#redirect();
+    if (!this.#coordinates(call, term)) return this.#ports.member.redirect;
     const early = await this.#known(call);
     if (early !== null) return early;
     const end = call.offset + call.data.length;
     const lock = await locks.acquire(call.chunk, call.offset, end, true);
-    if (lock === null) return this.#redirect();
+    if (lock === null) return this.#ports.member.redirect;
     try {
       const known = await this.#known(call);
       if (known !== null) return known;
@@ -76,7 +80,7 @@ export class Writes {
       const now = await member.serving();
       if (now === null) return this.#elsewhere();
       if (this.#holds > 0) return { kind: 'unready' };
-      if (!this.#coordinates(call, now)) return this.#redirect();
+      if (!this.#coordinates(call, now)) return this.#ports.member.redirect;
       const refusal = this.#refusal(call);
       if (refusal !== null) return refusal;
       return await this.#execute(call, now);
@@ -86,11 +90,7 @@ export class Writes {
   }
 
   #elsewhere(): WriteReply {
-    return this.#ports.member.stage === 'out' ? this.#redirect() : { kind: 'unready' };
-  }
-
-  #redirect(): WriteReply {
-    return { kind: 'redirect', configuration: this.#ports.member.term.configuration };
+    return this.#ports.member.stage === 'out' ? this.#ports.member.redirect : { kind: 'unready' };
   }
 
   #coordinates(call: WriteCall, term: Term): boolean {
@@ -104,7 +104,7 @@ export class Writes {
       .get(chunk)
       ?.find(({ write }) => write.client === client && write.sequence === sequence);
     if (operation !== undefined) {
-      return (await operation.end) ? { kind: 'done' } : this.#redirect();
+      return (await operation.end) ? { kind: 'done' } : this.#ports.member.redirect;
     }
     const { store } = this.#ports.member.ports;
     const verdict = judge(store.executed(chunk), client, sequence);
@@ -156,7 +156,7 @@ export class Writes {
     );
     for (const other of term.others) void this.#replicate(operation, other, term);
     if (term.others.length === 0) forward(term, write);
-    return (await promise) ? { kind: 'done' } : this.#redirect();
+    return (await promise) ? { kind: 'done' } : this.#ports.member.redirect;
   }
 
   /** Until it has the write, or this term has ended. */
@@ -234,12 +234,12 @@ export class Writes {
 
   release(): void {
     this.#holds -= 1;
-    for (const operation of [...this.#inFlight.values()].flat()) void this.#look(operation);
+    for (const operation of this.#operations) void this.#look(operation);
   }
 
   /** This server is out: nothing that it began will be answered by it [H11]. */
   abandon(): void {
-    const all = [...this.#inFlight.values()].flat();
+    const all = this.#operations;
     this.#inFlight.clear();
     this.#untold.clear();
     for (const operation of all) operation.finish(false);
@@ -249,7 +249,7 @@ export class Writes {
   /** Under a new version: what the others got while the copies were made one counts. */
   resume(term: Term): void {
     this.#untold.clear();
-    for (const operation of [...this.#inFlight.values()].flat()) {
+    for (const operation of this.#operations) {
       operation.held.clear();
       for (const other of term.others) void this.#replicate(operation, other, term);
       void this.#look(operation);

@@ -6,7 +6,7 @@
  * arrived, so that it cannot come back over one that the initiator sent later through another gateway
  * (replication.md, section 6). It ends in `good`, or in `busy`: then it may or may not have happened.
  */
-import type { Clock } from '../base/clock.ts';
+import { type Clock, pause } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import { type Configuration, groupOf } from '../replica/configuration.ts';
 import { limits } from '../replica/limits.ts';
@@ -126,7 +126,7 @@ export class Client {
         } catch {
           // No answer: perhaps it happened. It goes again, to whoever coordinates by then.
         }
-        await this.#pause(limits.retryMs);
+        await pause(clock, limits.retryMs);
       }
       return false;
     } finally {
@@ -148,7 +148,7 @@ export class Client {
       } catch {
         // The other copy may answer.
       }
-      await this.#pause(limits.retryMs);
+      await pause(clock, limits.retryMs);
     }
     throw new StorageError('BUSY', 'no copy in sync answers');
   }
@@ -207,11 +207,5 @@ export class Client {
     const offset = { least: now - received, most: now - sent, incarnation, at: received };
     this.#offsets.set(server, offset);
     return offset;
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#ports.clock.after(ms, resolve);
-    });
   }
 }

@@ -1,5 +1,7 @@
 /** Certificates for tests: an authority, servers of it, and the transports that they make. */
 
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock } from '#storage/base/clock.ts';
 import { realClock } from '#storage/base/clock.ts';
 import { StorageError } from '#storage/base/errors.ts';
@@ -50,6 +52,29 @@ export class TestCluster {
       return null;
     });
   }
+}
+
+/** One certificate for both sides, and its files: etcd reads files, and its gateway is a client of itself. */
+export interface Certificates {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** In `directory`, of an authority of their own. */
+export async function makeCertificates(directory: string, name = 'petal'): Promise<Certificates> {
+  const cluster = await TestCluster.make(name);
+  const { cert, key } = await cluster.credentials(name);
+  const ca = cluster.authority.cert;
+  const file = (suffix: string): string => join(directory, `${name}-${suffix}`);
+  const [caFile, certFile, keyFile] = [file('ca.pem'), file('cert.pem'), file('key.pem')];
+  await writeFile(caFile, ca);
+  await writeFile(certFile, cert);
+  await writeFile(keyFile, key, { mode: 0o600 });
+  return { caFile, certFile, keyFile, ca, cert, key };
 }
 
 export const serialOf = ({ cert }: Credentials): string => factsOf(cert).serial;

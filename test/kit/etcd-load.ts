@@ -71,3 +71,17 @@ export async function underLoad(
   t.true(inOrder(mirror.heard));
   for (const directory of [one, two, three]) await directory.close();
 }
+
+/** The leader is killed in the middle of commits and comes back later. */
+export async function leaderKilled(t: ExecutionContext, release: Release): Promise<void> {
+  await withCluster(t, release, async (cluster) => {
+    await underLoad(t, cluster, async () => {
+      const leader = await cluster.leader();
+      await cluster.kill(leader);
+      const others = cluster.members.filter((member) => member !== leader);
+      t.not(await cluster.leader(others), leader);
+      cluster.startMember(leader);
+      await cluster.healthy();
+    });
+  });
+}

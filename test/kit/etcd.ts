@@ -15,7 +15,7 @@ import { realClock } from '#storage/base/clock.ts';
 import { silentLog } from '#storage/base/log.ts';
 import { realRandom } from '#storage/base/random.ts';
 import { type EtcdOptions, formatEtcd } from '#storage/cluster/etcd.ts';
-import { type Certificates, makeCertificates } from './openssl-certificates.ts';
+import { type Certificates, makeCertificates } from './certificates.ts';
 import { until } from './process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { freePort, makeDirectory, removeDirectory } from './temp.ts';

@@ -36,7 +36,7 @@ export const replicaFaults: readonly Fault[] = [
   fault(
     '[H13] a write that is in flight is answered at once',
     'writes',
-    "return (await operation.end) ? { kind: 'done' } : this.#redirect();",
+    "return (await operation.end) ? { kind: 'done' } : this.#ports.member.redirect;",
     "return { kind: 'done' };",
   ),
   fault(

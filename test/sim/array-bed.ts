@@ -2,6 +2,7 @@
  * Several simulated disks under one store: made, opened, crashed, with disks lost. All disks write
  * one trace, in the order in which things happened on any of them.
  */
+import { pause } from '#storage/base/clock.ts';
 import { StorageError } from '../../storage/base/errors.ts';
 import type { ArrayDisk } from '../../storage/disk/array/array.ts';
 import type { Layout } from '../../storage/disk/array/geometry.ts';
@@ -128,7 +129,7 @@ export class ArrayBed {
   async settled(): Promise<void> {
     this.mover!.wake();
     while (this.mover!.progress !== null) {
-      await new Promise<void>((resolve) => this.clock.after(5, resolve));
+      await pause(this.clock, 5);
     }
   }
 

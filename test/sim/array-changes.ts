@@ -1,20 +1,18 @@
 /** What befalls the disks of a store while a load runs: one is lost, lost and rebuilt, added, or replaced. */
+import { pause } from '#storage/base/clock.ts';
 import type { ArrayBed } from './array-bed.ts';
 import type { Tagged } from './replay.ts';
-
-const pause = (bed: ArrayBed, ms: number): Promise<void> =>
-  new Promise((resolve) => bed.clock.after(ms, resolve));
 
 export type ArrayChange = (bed: ArrayBed, trace: Tagged[]) => Promise<void>;
 
 export const arrayChanges = {
   async lost(bed: ArrayBed) {
     bed.disks[1]!.failWrite = bed.disks[1]!.writes + 3;
-    await pause(bed, 200);
+    await pause(bed.clock, 200);
   },
   async rebuilt(bed: ArrayBed, trace: Tagged[]) {
     bed.disks[1]!.failWrite = bed.disks[1]!.writes + 3;
-    await pause(bed, 100);
+    await pause(bed.clock, 100);
     await bed.addDisk(trace);
     await bed.settled();
   },

@@ -5,7 +5,7 @@
  *
  * Nothing here is durable or fails to be: the state is what a majority agreed on.
  */
-import type { Clock } from '#storage/base/clock.ts';
+import { type Clock, pause } from '#storage/base/clock.ts';
 import { StorageError } from '#storage/base/errors.ts';
 import { byRevision, foresee, learn, missedEvents } from '#storage/cluster/catch-up.ts';
 import type {
@@ -122,7 +122,7 @@ export class SimDirectory {
   }
 
   pass(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.clock.after(delayMs, resolve));
+    return pause(this.clock, delayMs);
   }
 
   apply(transaction: Transaction): Revision | null {

@@ -8,7 +8,9 @@
  * nothing. It holds its user to the contract: whole blocks, inside the disk, no two writes to one
  * place at once, buffers left alone until the call has ended.
  */
+
 import assert from 'node:assert/strict';
+import { pause } from '#storage/base/clock.ts';
 import { StorageError } from '../../storage/base/errors.ts';
 import type { Disk } from '../../storage/disk/disk.ts';
 import type { SimClock } from './clock.ts';
@@ -216,7 +218,7 @@ export class SimDisk implements Disk {
   async #takeTime(): Promise<void> {
     const { clock, random, slowMs } = this.#options;
     const delay = slowMs === undefined || slowMs === 0 ? 0 : random.below(slowMs * 16) / 16;
-    await new Promise<void>((resolve) => clock.after(delay, resolve));
+    await pause(clock, delay);
   }
 
   #check(offset: number, length: number): void {

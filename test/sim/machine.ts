@@ -2,6 +2,7 @@
  * A machine with a storage server on simulated disks and simulated time: switched on, losing power, losing
  * disks. Everything from the volumes down to the disks is the product's own; only clock, chance and disks are not.
  */
+import { pause } from '#storage/base/clock.ts';
 import type { LayoutChoice } from '../../storage/pool-disks.ts';
 import type { StorageServer } from '../../storage/server.ts';
 import { SimClock } from './clock.ts';
@@ -172,6 +173,6 @@ export class Machine {
   }
 
   async sleep(ms: number): Promise<void> {
-    await this.until(new Promise<void>((resolve) => this.clock.after(ms, resolve)));
+    await this.until(pause(this.clock, ms));
   }
 }

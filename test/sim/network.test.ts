@@ -1,5 +1,7 @@
 /** The simulated network: the same seed gives the same history, and after faults end every call gets through. */
+
 import test from 'ava';
+import { pause } from '#storage/base/clock.ts';
 import { echo, SimServers } from '#test/kit/links.ts';
 import { SeededRandom } from '#test/kit/random.ts';
 
@@ -10,7 +12,6 @@ async function history(seed: number): Promise<{ events: string[]; after: number[
   const { clock, network, links, random } = await SimServers.start(seed, ...names);
   const events: string[] = [];
   const settled: Promise<void>[] = [];
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve));
   for (let number = 0; number < 60; number += 1) {
     const [from, to] = [random.pick(names), random.pick(names)];
     if (from === to) continue;
@@ -31,7 +32,7 @@ async function history(seed: number): Promise<{ events: string[]; after: number[
     else if (fault === 3) network.freeze(to, random.chance(0.5));
     else if (fault === 4) for (const name of names) network.thaw(name);
     else network.delay(from, to, random.below(50));
-    await clock.until(pause(random.below(300)));
+    await clock.until(pause(clock, random.below(300)));
   }
   for (const name of names) network.thaw(name);
   for (const from of names) for (const to of names) network.heal(from, to);

@@ -4,6 +4,9 @@ import type { SimClock } from './clock.ts';
 
 export class NodeClock implements Clock {
   readonly #base: SimClock;
+  /** It runs so much faster than the base, and is so far ahead. */
+  readonly #rate: number;
+  readonly #ahead: number;
   #frozen = false;
   #stopped = false;
   /** The clock stands still with the process. */
@@ -14,8 +17,15 @@ export class NodeClock implements Clock {
   /** What was due while it was frozen. */
   #due: (() => void)[] = [];
 
-  constructor(base: SimClock) {
+  constructor(base: SimClock, rate = 1, ahead = 0) {
     this.#base = base;
+    this.#rate = rate;
+    this.#ahead = ahead;
+  }
+
+  /** Not stopped. */
+  get runs(): boolean {
+    return !this.#stopped;
   }
 
   get frozen(): boolean {
@@ -23,7 +33,8 @@ export class NodeClock implements Clock {
   }
 
   now(): number {
-    return (this.#frozen && this.#still ? this.#frozenAt : this.#base.now()) - this.#lost;
+    const base = this.#frozen && this.#still ? this.#frozenAt : this.#base.now();
+    return (base - this.#lost) * this.#rate + this.#ahead;
   }
 
   wall(): number {
@@ -32,18 +43,19 @@ export class NodeClock implements Clock {
 
   after(delayMs: number, fire: () => void): () => void {
     let cancelled = false;
-    this.#base.after(delayMs, () => {
+    const cancel = this.#base.after(delayMs / this.#rate, () => {
       this.run(() => {
         if (!cancelled) fire();
       });
     });
     return () => {
       cancelled = true;
+      cancel();
     };
   }
 
   soon(fire: () => void): void {
-    this.after(0, fire);
+    this.#base.soon(() => this.run(fire));
   }
 
   /** Now, or when it thaws, or never. */

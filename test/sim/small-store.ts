@@ -1,4 +1,5 @@
 /** A store on a simulated disk, with calls as promises, for tests of single promises. */
+import { pause } from '#storage/base/clock.ts';
 import type { StorageError } from '../../storage/base/errors.ts';
 import type { BlocksOptions, Store } from '../../storage/map/open.ts';
 import * as ours from '../../storage/map/open.ts';
@@ -54,7 +55,7 @@ export class SmallStore {
   async removed(): Promise<void> {
     for (let used = -1; used !== this.blocks.total().used; ) {
       used = this.blocks.total().used;
-      await this.until(new Promise<void>((resolve) => this.clock.after(1000, resolve)));
+      await this.until(pause(this.clock, 1000));
     }
   }
 

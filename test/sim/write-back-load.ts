@@ -4,6 +4,7 @@
  * again is held against what was completed and what was flushed (storage/volume/write-back.ts says
  * what may be lost). Then it goes on from there.
  */
+import { pause } from '#storage/base/clock.ts';
 import type { StorageError } from '../../storage/base/errors.ts';
 import type { Store } from '../../storage/map/open.ts';
 import type { WriteBack, WriteBackPorts } from '../../storage/volume/write-back.ts';
@@ -113,7 +114,7 @@ export class WriteBackLoad {
 
   /** Time passes. */
   async #pass(ms: number): Promise<void> {
-    await this.clock.until(new Promise<void>((resolve) => this.clock.after(ms, resolve)));
+    await this.clock.until(pause(this.clock, ms));
   }
 
   #key(ref: number, block: number): string {

@@ -3,7 +3,7 @@
  * fails, or has not answered in time, is left for the next. An answer that does not parse is a
  * failure of its endpoint.
  */
-import type { Clock } from '../../base/clock.ts';
+import { type Clock, pause } from '../../base/clock.ts';
 import { StorageError } from '../../base/errors.ts';
 import { limits } from '../limits.ts';
 import { decodeError, decodeTxn, Malformed, type Txn, type TxnAnswer } from './codec.ts';
@@ -98,7 +98,7 @@ export class Endpoints {
   }
 
   pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#clock.after(delayMs, resolve));
+    return pause(this.#clock, delayMs);
   }
 
   stream(endpoint: URL, body: string, listener: StreamListener): () => void {

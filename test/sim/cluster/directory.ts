@@ -10,9 +10,11 @@ import type {
   DirectoryEvent,
   Mutation,
   Revision,
-  Snapshot,
 } from '#storage/cluster/directory.ts';
+import { limits } from '#storage/cluster/limits.ts';
+import { transaction } from '#storage/cluster/transaction.ts';
 import type { SimClock } from '../clock.ts';
+import { DirectoryState } from '../directory-state.ts';
 import type { SimRandom } from '../random.ts';
 import type { SimNode } from './node.ts';
 
@@ -23,8 +25,7 @@ export class SimGlobalState {
   readonly #random: SimRandom;
   /** Of the software under test. */
   readonly #Error: typeof StorageError;
-  readonly #entries = new Map<string, DirectoryEntry>();
-  #revision: Revision = 0n;
+  readonly #state = new DirectoryState();
   readonly #away = new Set<string>();
   /** Commits in a thousand of which the caller never hears. */
   lost = 0;
@@ -57,41 +58,31 @@ export class SimGlobalState {
   }
 
   peek(key: string): DirectoryEntry | null {
-    return this.#entries.get(key) ?? null;
+    return this.#state.get(key);
   }
 
   commit(compare: readonly Comparison[], mutate: readonly Mutation[]): Revision {
-    for (const { key, modified } of compare) {
-      if ((this.#entries.get(key)?.modified ?? 0n) === modified) continue;
+    const revision = this.#state.commit(transaction(compare, mutate, limits.transactionBytes));
+    if (revision === null) {
       this.counts.conflicts += 1;
-      throw new this.#Error('CONFLICT', `${key} has changed`);
+      throw new this.#Error('CONFLICT', 'a key was written at another revision');
     }
-    this.#revision += 1n;
     this.counts.commits += 1;
-    for (const { key, value } of mutate) {
-      if (value === null) this.#entries.delete(key);
-      else this.#entries.set(key, { key, value, modified: this.#revision });
-    }
-    return this.#revision;
+    return revision;
   }
 
   client(node: SimNode): Directory {
     const ask = <T>(look: () => T, changes: boolean): Promise<T> => this.#ask(node, look, changes);
     return {
       get: (key) => ask(() => this.peek(key), false),
-      list: (prefix) => ask(() => this.#list(prefix), false),
+      list: (prefix) => ask(() => this.#state.list(prefix), false),
       commit: (compare, mutate) => ask(() => this.commit(compare, mutate), true),
       watch: (_prefix: string, _after: Revision, _heard: (event: DirectoryEvent) => void) => {
         throw new Error('nothing of this simulation watches');
       },
-      seen: () => ({ clusterId: 'simulated', generation: 1n, revision: this.#revision }),
+      seen: () => this.#state.seen(),
       close: async () => {},
     };
-  }
-
-  #list(prefix: string): Snapshot {
-    const entries = [...this.#entries.values()].filter(({ key }) => key.startsWith(prefix));
-    return { revision: this.#revision, entries };
   }
 
   #ask<T>(node: SimNode, look: () => T, changes: boolean): Promise<T> {

@@ -1,5 +1,6 @@
 /** What goes wrong in a simulated cluster, and how often it did. */
 import type { Cluster } from './cluster.ts';
+import type { SimNode } from './node.ts';
 
 export type FaultKind =
   | 'crash'
@@ -185,11 +186,8 @@ export class Nemesis {
   }
 }
 
-function freeze(
-  node: { readonly alive: boolean; readonly frozen: boolean; freeze(): void; thaw(): void },
-  later: (undo: () => void) => boolean,
-): boolean {
-  if (!node.alive || node.frozen) return false;
+function freeze(node: SimNode, later: (undo: () => void) => boolean): boolean {
+  if (node.clock.frozen) return false;
   node.freeze();
   return later(() => node.thaw());
 }

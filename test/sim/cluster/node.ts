@@ -1,71 +1,35 @@
-/**
- * A process of the simulated cluster: it has a clock of its own, and can be frozen and killed. Everything that
- * it hears goes through `deliver`: the dead hear nothing, the frozen later.
- */
-import type { Clock } from '#storage/base/clock.ts';
+/** A process of the simulated cluster: everything that it hears goes through its clock. */
+
 import type { SimClock } from '../clock.ts';
+import { NodeClock } from '../node-clock.ts';
 
 export class SimNode {
   readonly name: string;
-  readonly #world: SimClock;
-  /** Ours runs so much faster, and is so far ahead. */
-  readonly #rate: number;
-  readonly #ahead: number;
-  #alive = true;
-  #frozen = false;
-  #late: (() => void)[] = [];
+  readonly clock: NodeClock;
 
   constructor(name: string, world: SimClock, rate: number, ahead: number) {
     this.name = name;
-    this.#world = world;
-    this.#rate = rate;
-    this.#ahead = ahead;
+    this.clock = new NodeClock(world, rate, ahead);
   }
 
   get alive(): boolean {
-    return this.#alive;
+    return this.clock.runs;
   }
 
-  get frozen(): boolean {
-    return this.#frozen;
-  }
-
-  readonly clock: Clock = {
-    now: () => this.#world.now() * this.#rate + this.#ahead,
-    wall: () => this.#world.wall(),
-    after: (delayMs, fire) => {
-      let due = true;
-      const cancel = this.#world.after(delayMs / this.#rate, () => {
-        this.deliver(() => {
-          if (due) fire();
-        });
-      });
-      return () => {
-        due = false;
-        cancel();
-      };
-    },
-    soon: (fire) => this.#world.soon(() => this.deliver(fire)),
-  };
-
+  /** The dead hear nothing, the frozen later. */
   deliver(event: () => void): void {
-    if (!this.#alive) return;
-    if (this.#frozen) this.#late.push(event);
-    else event();
+    this.clock.run(event);
   }
 
   freeze(): void {
-    this.#frozen = true;
+    this.clock.freeze(false);
   }
 
-  /** All that came meanwhile comes now, one after the other, others' events in between. */
   thaw(): void {
-    this.#frozen = false;
-    for (const event of this.#late.splice(0)) this.#world.soon(() => this.deliver(event));
+    this.clock.thaw();
   }
 
   kill(): void {
-    this.#alive = false;
-    this.#late = [];
+    this.clock.stop();
   }
 }

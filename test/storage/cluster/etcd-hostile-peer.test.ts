@@ -12,9 +12,9 @@ import { silentLog } from '#storage/base/log.ts';
 import { realRandom } from '#storage/base/random.ts';
 import { type EtcdOptions, openEtcd } from '#storage/cluster/etcd.ts';
 import { limits } from '#storage/cluster/limits.ts';
+import { type Certificates, makeCertificates } from '#test/kit/certificates.ts';
 import { refused } from '#test/kit/directory-subject.ts';
 import { hurried } from '#test/kit/etcd-load.ts';
-import { type Certificates, makeCertificates } from '#test/kit/openssl-certificates.ts';
 import { makeDirectory, removeDirectory } from '#test/kit/temp.ts';
 
 type Answer = (response: ServerResponse) => void;
