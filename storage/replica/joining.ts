@@ -174,7 +174,7 @@ export class Joining {
         try {
           const reply = await peers.call(server, 'join', call, limits.callMs);
           if (term.ended) return;
-          if (reply.kind === 'redirect') await member.learn(reply.configuration?.version ?? 0);
+          if (reply.kind === 'redirect') await member.learn(reply.configuration.version);
           else if (reply.kind === 'joining') copies.joins(reply.session);
         } catch {
           // It is not there; later.

@@ -7,10 +7,10 @@ import type { Configuration } from './configuration.ts';
 import type { WriteNumber } from './number.ts';
 import type { Chunk, ChunkCopy, ChunkWrite } from './store.ts';
 
-/** To somebody who does not know the configuration, or knows a later one: this is mine; null: none yet. */
+/** To somebody who does not know the configuration, or knows a later one: this is mine; version 0: none yet. */
 export interface Redirect {
   readonly kind: 'redirect';
-  readonly configuration: Configuration | null;
+  readonly configuration: Configuration;
 }
 
 /** Not now; the same call may succeed later. */

@@ -93,7 +93,7 @@ export class Settling {
         const reply = await member.ports.peers.call(other, kind, call, limits.callMs);
         if (term.ended) return null;
         const result = wanted(reply);
-        if (reply.kind === 'redirect') await member.learn(reply.configuration?.version ?? 0);
+        if (reply.kind === 'redirect') await member.learn(reply.configuration.version);
         else if (reply.kind !== 'unready' && result !== null) return result;
       } catch {
         // No answer; its heartbeats tell whether it is there.

@@ -13,7 +13,6 @@ import type { WriteNumber } from './number.ts';
 export type Chunk = number;
 
 export const chunkOf = (disk: number, index: number): Chunk => disk * 2 ** 32 + index;
-export const diskOf = (chunk: Chunk): number => Math.floor(chunk / 2 ** 32);
 export const indexOf = (chunk: Chunk): number => chunk % 2 ** 32;
 
 /** The part of a write that lies in one chunk: one record of the log, whole or absent. */
@@ -41,8 +40,7 @@ export interface ChunkCopy {
 export interface ChunkStore {
   /** Of this store: a new one after its disks were lost. */
   readonly id: string;
-  /** The highest version seen of a group; 0: none. */
-  version(group: string): number;
+  /** The highest version seen of a group: it never falls. */
   setVersion(group: string, version: number, member: boolean): Promise<void>;
   /** Whether this store was in sync under any version: else it has nothing, whatever it holds. */
   wasMember(group: string): boolean;

@@ -174,7 +174,7 @@ export class Writes {
           void this.#look(operation);
           return;
         }
-        if (reply.kind === 'redirect') await member.learn(reply.configuration?.version ?? 0);
+        if (reply.kind === 'redirect') await member.learn(reply.configuration.version);
       } catch {
         // No answer: whether it is gone is for its heartbeats to tell.
       }

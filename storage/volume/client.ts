@@ -154,8 +154,7 @@ export class Client {
   }
 
   /** Whether it was news. */
-  #learn(group: string, configuration: Configuration | null): boolean {
-    if (configuration === null) return false;
+  #learn(group: string, configuration: Configuration): boolean {
     const known = this.#hints.get(group)?.version ?? 0;
     if (configuration.version <= known) return false;
     this.#hints.set(group, configuration);
@@ -185,7 +184,7 @@ export class Client {
   /** The stamp on the server's clock. */
   async #arrival(server: string, { low, high }: Stamp, sequence: number) {
     const offset = await this.#offset(server);
-    const drift = limits.rateMargin * Math.max(0, Math.abs(offset.at - low));
+    const drift = limits.rateMargin * Math.abs(offset.at - low);
     return {
       arrival: {
         gateway: this.#name,

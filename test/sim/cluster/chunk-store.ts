@@ -127,10 +127,6 @@ class Handle implements ChunkStore {
     this.flush = flush;
   }
 
-  version(group: string): number {
-    return this.#chunks.state.versions.get(group) ?? 0;
-  }
-
   wasMember(group: string): boolean {
     return this.#chunks.state.members.has(group);
   }
